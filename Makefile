@@ -1,0 +1,79 @@
+# One-line aliases. Set-up happens by itself: what is missing is made, what is there is left alone (0.2 s, no network).
+PYTHON ?= python3
+UV ?= uv
+BIN := .venv/bin
+SAGAPROOF := $(BIN)/sagaproof
+PYTEST := $(BIN)/python -m pytest
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop logs demo test-order test-status test-inventory health-check \
+	test test-unit test-integration test-e2e lint setup setup-dev gen lock clean
+
+help:  ## what there is to say
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup  ## the whole shop on this machine, until Ctrl-C
+	@exec $(SAGAPROOF) run
+
+stop: setup  ## end it, from another terminal
+	@$(SAGAPROOF) stop
+
+logs: setup  ## the logs of all processes as one story
+	@$(SAGAPROOF) logs
+
+demo: setup  ## the five endings of an order, and a service that is killed in the middle of one
+	@$(SAGAPROOF) demo
+
+test-order: setup  ## place an order and watch it to its end
+	@$(SAGAPROOF) order product-1
+
+test-status: setup  ## one order's status: make test-status ORDER=...
+	@$(SAGAPROOF) status $(or $(ORDER),$$($(SAGAPROOF) order product-1 --no-watch))
+
+test-inventory: setup  ## the products and their stock
+	@$(SAGAPROOF) products
+
+health-check: setup  ## how every process is
+	@$(SAGAPROOF) health
+
+test: setup-dev lint  ## everything that proves it
+	@$(PYTEST) -m "not e2e" --cov --cov-report=term:skip-covered services
+	@$(PYTEST) -m "not e2e" gateway sagaproof
+	@$(PYTEST) -m e2e
+
+test-unit: setup-dev  ## without a broker
+	@$(PYTEST) -m "not integration and not e2e"
+
+test-integration: setup-dev  ## against a real broker
+	@$(PYTEST) -m integration
+
+test-e2e: setup-dev  ## against the whole shop
+	@$(PYTEST) -m e2e
+
+lint: setup-dev  ## style, types, import rules, the contract
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/basedpyright
+	@said=$$(PYTHONPATH=.:gen $(BIN)/lint-imports --no-cache 2>&1) || { echo "$$said"; exit 1; }
+	@$(BIN)/buf lint proto
+	@$(BIN)/buf format --diff --exit-code --exclude-path proto/buf proto
+	@if git rev-parse --quiet --verify refs/heads/main >/dev/null 2>&1; \
+		then $(BIN)/buf breaking proto --against '.git#branch=main,subdir=proto'; \
+		else echo "skipped: buf breaking needs a local branch main"; fi
+
+setup:
+	@$(PYTHON) -I sagaproof/bootstrap.py run
+
+setup-dev:
+	@$(PYTHON) -I sagaproof/bootstrap.py dev
+
+gen: setup-dev  ## the code from proto/, and whatever else has changed
+
+lock:  ## resolve requirements/ anew from pyproject.toml (needs uv: make lock UV=path/of/uv)
+	$(LOCK) pyproject.toml -o requirements/run.txt
+	$(LOCK) --group build -c requirements/run.txt -o requirements/build.txt
+	$(LOCK) pyproject.toml --group dev -c requirements/run.txt -c requirements/build.txt -o requirements/dev.txt
+
+clean:  ## remove what set-up made here (not the data, not Kafka's jars)
+	rm -rf .venv .venv-tools gen gen.new .pytest_cache .ruff_cache .hypothesis .coverage htmlcov

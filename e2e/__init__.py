@@ -1,0 +1,1 @@
+"""The harness: the whole shop under test, on real Kafka, with faults."""

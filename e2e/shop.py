@@ -1,0 +1,249 @@
+"""The whole shop on this machine, as `sagaproof run` starts it: addresses, clients, and ways to hurt it.
+
+It has a home folder and ports of its own, so a shop that somebody runs beside it is not touched. Only Kafka's jars are
+shared.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import grpc
+import httpx
+import psutil
+from shop.admin.v1 import service_pb2 as admin_pb2
+from shop.admin.v1.service_pb2_grpc import AdminServiceStub
+from shop.inventory.v1 import service_pb2 as inventory_pb2
+from shop.inventory.v1.service_pb2_grpc import InventoryServiceStub
+from shop.payment.v1 import service_pb2 as payment_pb2
+from shop.payment.v1.service_pb2_grpc import PaymentServiceStub
+
+from sagaproof import runstate
+from sagaproof.ports import free_ports, is_free
+from sagaproof.settings import ADMIN_OFFSET, GRPC_PORTS, HOST, state_home
+
+START_WITHIN_S = 90.0
+STOP_WITHIN_S = 20.0
+HEALS_WITHIN_S = 30.0
+ENDS_WITHIN_S = 45.0
+"""The deadline of an order, and what it takes to compensate on a busy machine."""
+ENDED = ("COMPLETED", "CANCELLED")
+
+T = TypeVar("T")
+
+
+def eventually(what: str, probe: Callable[[], T | None], within_s: float) -> T:
+    """The first result of `probe` that is true; AssertionError with `what` after `within_s`."""
+    deadline = time.monotonic() + within_s
+    while True:
+        result = probe()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within_s} s: {what}")
+        time.sleep(0.05)  # between two looks at a condition
+
+
+class Shop:
+    """A running shop. `home` keeps its data and logs."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.home = home
+        self._base_port, self.port = _ports()
+        self.url = f"http://{HOST}:{self.port}"
+        self._environment = {
+            **os.environ,
+            "SAGAPROOF_HOME": str(home),
+            "SAGAPROOF_BASE_PORT": str(self._base_port),
+            "PORT": str(self.port),
+            **environment,
+        }
+        home.mkdir(parents=True, exist_ok=True)
+        jars = state_home(os.environ) / "kafka"
+        if not (home / "kafka").exists():
+            (home / "kafka").symlink_to(jars)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.http = httpx.Client(base_url=self.url, timeout=15.0)
+        self._channels: dict[str, grpc.Channel] = {}
+
+    def start(self) -> None:
+        """Returns when everything is ready."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "run.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sagaproof", "run"], env=self._environment, stdout=log, stderr=log
+            )
+        eventually("the shop is ready", self._is_ready, START_WITHIN_S)
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError(f"`sagaproof run` ended:\n{(self.home / 'run.log').read_text()}")
+        return self.ready()
+
+    def ready(self) -> bool:
+        """Whether every process of the shop is up and answers."""
+        state = runstate.read(self.home)
+        if state is None or not all(process.ready for process in state.processes.values()):
+            return False
+        try:
+            return self.http.get("/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> int:
+        """As Ctrl-C does. The exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        try:
+            return self._process.wait(STOP_WITHIN_S)
+        finally:
+            self._process.kill()
+
+    def kill_supervisor(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(STOP_WITHIN_S)
+
+    def close(self) -> None:
+        self.http.close()
+        for channel in self._channels.values():
+            channel.close()
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+
+    def process(self, name: str) -> psutil.Process | None:
+        """A process of the shop by its name in run.json; None while it is between two lives."""
+        state = runstate.read(self.home)
+        pid = state.processes[name].pid if state else 0
+        return psutil.Process(pid) if pid and psutil.pid_exists(pid) else None
+
+    def kill(self, name: str) -> None:
+        """SIGKILL; returns when it is gone."""
+        process = eventually(f"{name} lives", lambda: self.process(name), HEALS_WITHIN_S)
+        process.kill()
+        process.wait(5)
+
+    def heal(self) -> None:
+        """Waits until everything is ready again."""
+        eventually("everything is ready again", self.ready, HEALS_WITHIN_S)
+
+    def order(self, *items: tuple[str, int], user: str = "", key: str = "") -> str:
+        """Places an order, again and again with the same key while the shop is hurt; its id."""
+        key = key or str(uuid4())
+        body = {
+            "userId": user or f"user-{uuid4()}",
+            "items": [{"productId": product, "quantity": quantity} for product, quantity in items],
+        }
+
+        def place() -> str | None:
+            try:
+                answer = self.http.post("/order", json=body, headers={"Idempotency-Key": key})
+            except httpx.TransportError:
+                return None
+            if answer.status_code == 503:
+                return None
+            assert answer.status_code == 202, answer.text
+            return answer.json()["orderId"]
+
+        return eventually("an order is accepted", place, HEALS_WITHIN_S)
+
+    def status(self, order_id: str) -> dict[str, Any] | None:
+        """The `/status` document; None while the gateway does not answer."""
+        try:
+            answer = self.http.get(f"/status/{order_id}")
+        except httpx.TransportError:
+            return None
+        if answer.status_code == 503:
+            return None
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def ended(self, order_id: str, within_s: float = ENDS_WITHIN_S) -> dict[str, Any]:
+        """Waits for an order's ending; the document then."""
+
+        def end() -> dict[str, Any] | None:
+            document = self.status(order_id)
+            return document if document and document["status"] in ENDED else None
+
+        return eventually(f"order {order_id} ends", end, within_s)
+
+    def settled(self, order_ids: Sequence[str], within_s: float = ENDS_WITHIN_S) -> list[dict[str, Any]]:
+        """The documents of all these orders, when each has ended and nothing is reserved any more."""
+        documents = [self.ended(order_id, within_s) for order_id in order_ids]
+        eventually("nothing is reserved", lambda: all(p["reserved"] == 0 for p in self.products().values()), within_s)
+        return documents
+
+    def products(self) -> dict[str, dict[str, Any]]:
+        return {product["productId"]: product for product in self.http.get("/products").json()}
+
+    def restock(self, product_id: str, quantity: int) -> None:
+        request = inventory_pb2.RestockRequest(request_id=str(uuid4()), product_id=product_id, quantity=quantity)
+        InventoryServiceStub(self._channel("inventory", 0)).Restock(request, timeout=15, wait_for_ready=True)
+
+    def balance_minor(self, user: str) -> int:
+        stub = PaymentServiceStub(self._channel("payment", 0))
+        answer = stub.GetAccount(payment_pb2.GetAccountRequest(user_id=user), timeout=15, wait_for_ready=True)
+        return answer.account.balance.amount_minor
+
+    def admin(self, service: str) -> AdminServiceStub:
+        return AdminServiceStub(self._channel(service, ADMIN_OFFSET))
+
+    def inject(self, service: str, point: str, message_type: str = "") -> None:
+        """Arms a SIGKILL of the service at the point."""
+        kill = admin_pb2.FaultAction.FAULT_ACTION_KILL
+        fault = admin_pb2.Fault(point=point, action=kill, message_type=message_type)
+        self.admin(service).InjectFault(admin_pb2.InjectFaultRequest(fault=fault), timeout=15, wait_for_ready=True)
+
+    def restarts(self, name: str) -> int:
+        state = runstate.read(self.home)
+        return state.processes[name].restarts if state else 0
+
+    def kafka(self) -> str:
+        state = runstate.read(self.home)
+        assert state is not None
+        return state.kafka
+
+    def logs(self) -> str:
+        """The end of every process's log, for a failure's message."""
+        ends = [f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted((self.home / "logs").glob("*.log"))]
+        return "\n".join(ends)
+
+    def address(self, service: str, offset: int = 0) -> str:
+        return f"{HOST}:{GRPC_PORTS[service] - 9050 + self._base_port + offset}"
+
+    def _channel(self, service: str, offset: int) -> grpc.Channel:
+        address = self.address(service, offset)
+        if address not in self._channels:
+            options = [("grpc.max_reconnect_backoff_ms", 500), ("grpc.initial_reconnect_backoff_ms", 100)]
+            self._channels[address] = grpc.insecure_channel(address, options=options)
+        return self._channels[address]
+
+
+def _ports() -> tuple[int, int]:
+    """A base port whose services', admin and HTTP ports are all free, and one for the gateway."""
+    for base in range(10_000, 20_000, 500):  # below those that `free_ports` draws from
+        wanted = [base + offset + n for offset in (0, ADMIN_OFFSET, 2 * ADMIN_OFFSET) for n in range(10)]
+        if all(is_free(port) for port in wanted):
+            return base, free_ports(1, avoid=wanted)[0]
+    raise AssertionError("no free ports for a shop")
+
+
+@contextmanager
+def running(home: Path, **environment: str) -> Generator[Shop]:
+    """A shop that runs for the length of the block."""
+    shop = Shop(home, **environment)
+    try:
+        shop.start()
+        yield shop
+    finally:
+        shop.close()

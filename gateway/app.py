@@ -1,0 +1,99 @@
+"""The gateway as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import openapi, problems
+from gateway.edge import Edge
+from gateway.hub import Hub
+from gateway.metrics import Metrics
+from gateway.problems import FieldError, ProblemError
+from gateway.routes import orders, reads, system, watching
+from gateway.services import Services
+from gateway.settings import Settings
+from gateway.state import Gateway
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> Edge:
+    """Its lifespan state has the `gateway` (a state.Gateway)."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Gateway]]:
+        services = Services(settings, metrics)
+        hub = Hub(
+            services.statuses,
+            services.pending,
+            metrics,
+            max_watchers=settings.max_watchers,
+            max_watchers_per_order=settings.max_watchers_per_order,
+        )
+        stream = asyncio.get_running_loop().create_task(hub.run())
+        stream.add_done_callback(_must_not_fail)
+        try:
+            yield {"gateway": Gateway(settings, metrics, services, hub)}
+        finally:
+            stream.cancel()
+            await asyncio.wait([stream])
+            await services.close()
+
+    app = FastAPI(
+        title="sagaproof gateway",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for module in (orders, reads, watching, system):
+        app.include_router(module.router)
+    app.mount("/docs/assets", system.docs_assets)
+    app.add_exception_handler(ProblemError, _problem)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid_parameters)
+    app.add_exception_handler(Exception, _internal_error)
+    openapi.install(app)
+    return Edge(app, orders.direct, metrics, settings.max_connections)
+
+
+def _must_not_fail(stream: asyncio.Task[None]) -> None:
+    """Without its watch stream a gateway is of no use: it stops, so that whoever supervises it starts another."""
+    if not stream.cancelled() and (error := stream.exception()):
+        logger.critical("the watch stream failed, stopping", exc_info=error)
+        signal.raise_signal(signal.SIGTERM)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return error.response(request.scope)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problems.plain_response(request.scope, error.status_code, error.detail, error.headers)
+
+
+async def _invalid_parameters(request: Request, error: Exception) -> Response:
+    """A path, query or header parameter of a route that FastAPI checks."""
+    assert isinstance(error, RequestValidationError)
+    errors = [FieldError(field=str(each["loc"][1]), message=each["msg"]) for each in error.errors()]
+    detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
+    return ProblemError(problems.INVALID, detail, errors=errors).response(request.scope)
+
+
+async def _internal_error(request: Request, _: Exception) -> Response:
+    """uvicorn logs the exception."""
+    return problems.internal_error(request.scope)

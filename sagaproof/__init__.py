@@ -1,0 +1,1 @@
+"""The command line and the local launcher: set-up, Kafka without Docker, every service under supervision."""

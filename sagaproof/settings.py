@@ -1,0 +1,102 @@
+"""What the environment says of a run on this machine: one place reads it, everything else is given a `Settings`.
+
+Standard library only, so that set-up (sagaproof/set_up.py) can use it before anything is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HOST = "127.0.0.1"
+BASE_PORT = 9050
+GRPC_PORTS = {"order": 9051, "inventory": 9052, "payment": 9053, "shipping": 9054, "notification": 9055, "status": 9056}
+ADMIN_OFFSET = 100
+HTTP_OFFSET = 200
+"""A service's admin port and HTTP port (/health, /ready, /metrics) are its gRPC port plus these."""
+SAGA_MODES = ("choreographed",)
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used; the message names the variable and what it may be."""
+
+
+def state_home(env: Mapping[str, str]) -> Path:
+    """The folder of all state and downloads outside the venv: SAGAPROOF_HOME, else the user's state folder."""
+    if env.get("SAGAPROOF_HOME"):
+        return Path(env["SAGAPROOF_HOME"]).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "sagaproof"
+    return Path(env.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sagaproof"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run of the shop.
+
+    bootstrap_servers: a Kafka that runs already; None: this run brings its own
+    database_url:      with `{service}` in it; None: an SQLite file per service
+    base_port:         the services listen on it + 1, + 2, ...; anything but 9050 is for a second shop on one machine
+    environ:           what the services' environment is made from
+    """
+
+    home: Path
+    port: int = 8080
+    base_port: int = BASE_PORT
+    mode: str = "choreographed"
+    bootstrap_servers: str | None = None
+    database_url: str | None = None
+    fresh: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    def database(self, service: str) -> str:
+        """The service's DATABASE_URL."""
+        if self.database_url is None:
+            return f"sqlite:///{self.data / service}.db"
+        return self.database_url.replace("{service}", service)
+
+    @classmethod
+    def from_env(
+        cls, env: Mapping[str, str] | None = None, *, port: int | None = None, fresh: bool = False
+    ) -> Settings:
+        """Read PORT, SAGA_MODE, KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL, SAGAPROOF_HOME and SAGAPROOF_BASE_PORT.
+
+        Raises SettingsError.
+        """
+        env = dict(os.environ) if env is None else env
+        mode = env.get("SAGA_MODE") or "choreographed"
+        if mode not in SAGA_MODES:
+            raise SettingsError(f"SAGA_MODE is {mode!r}; it may be {' or '.join(SAGA_MODES)}")
+        database = env.get("DATABASE_URL") or None
+        if database is not None and "{service}" not in database:
+            raise SettingsError(
+                "DATABASE_URL has to hold {service}, for a database of each service: sqlite:////folder/{service}.db; "
+                "unset it for the default"
+            )
+        return cls(
+            home=state_home(env),
+            port=_port("PORT", env.get("PORT") or "8080", 65535) if port is None else _port("port", str(port), 65535),
+            base_port=_port("SAGAPROOF_BASE_PORT", env.get("SAGAPROOF_BASE_PORT") or str(BASE_PORT), 32000),
+            mode=mode,
+            bootstrap_servers=env.get("KAFKA_BOOTSTRAP_SERVERS") or None,
+            database_url=database,
+            fresh=fresh,
+            environ=env,
+        )
+
+
+def _port(name: str, text: str, highest: int) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) <= highest:
+        raise SettingsError(f"{name} is {text!r}; it may be a number from 1 to {highest}")
+    return int(text)

@@ -1,0 +1,167 @@
+"""The processes of the shop on one machine: Kafka, one process per service, the gateway; their ports and environment.
+
+Ports (contract): a service's gRPC port is 9051 to 9056, its admin port that + 100, its HTTP port that + 200; all listen
+on loopback. Kafka takes 9092 or the next free port. Services are stopped after the gateway and before Kafka.
+"""
+
+from __future__ import annotations
+
+import http.client
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sagaproof import kafka_admin, ports
+from sagaproof.kafka_node import Broker
+from sagaproof.settings import ADMIN_OFFSET, BASE_PORT, GRPC_PORTS, HOST, HTTP_OFFSET, Settings
+from sagaproof.supervisor import ProcessSpec
+from services.topics import TOPICS
+
+ROOT = Path(__file__).resolve().parent.parent
+KAFKA_OFFSET = 42  # 9092 for the default base port
+READY_TIMEOUT_S = 2.0
+TOPICS_TIMEOUT_S = 3.0
+"""Short, since it is asked again, and since Ctrl-C waits for a question that is under way."""
+# Whatever the user's shell exports: nothing here listens beyond this machine.
+_LOCAL = {"HOST": HOST, "ADMIN_HOST": HOST, "PYTHONUNBUFFERED": "1"}
+STAGES = {"kafka": 0, "service": 1, "gateway": 2}
+# 15 s in all: what was asked to go is given this long, one stage after the other.
+STOP_S = {"kafka": 3.0, "service": 8.5, "gateway": 3.0}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process of the shop and where it listens; a port is 0 where it has none of the kind."""
+
+    spec: ProcessSpec
+    grpc: int = 0
+    admin: int = 0
+    http: int = 0
+    others: Sequence[int] = ()
+
+    @property
+    def listens(self) -> list[int]:
+        return [port for port in (self.grpc, self.admin, self.http, *self.others) if port]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """All processes, and the addresses that others need to know."""
+
+    parts: Sequence[Part]
+    gateway: str
+    kafka: str
+
+
+def the_shop(settings: Settings) -> Stack:
+    """What `sagaproof run` runs."""
+    parts, bootstrap_servers = list[Part](), settings.bootstrap_servers
+    grpc_ports = {name: port - BASE_PORT + settings.base_port for name, port in GRPC_PORTS.items()}
+    if bootstrap_servers is None:
+        broker = _broker(settings, avoid={settings.port, *_all_ports(grpc_ports)})
+        bootstrap_servers = broker.bootstrap_servers
+        parts.append(kafka_part(settings, broker))
+    after = [part.spec.name for part in parts]
+    parts += [service_part(settings, name, port, bootstrap_servers, after) for name, port in grpc_ports.items()]
+    parts.append(gateway_part(settings, grpc_ports))
+    return Stack(parts, gateway=f"http://{HOST}:{settings.port}", kafka=bootstrap_servers)
+
+
+def kafka_part(settings: Settings, broker: Broker) -> Part:
+    """The broker; it is ready when it answers and has all topics."""
+
+    def ready() -> bool:
+        try:
+            if not kafka_admin.answers(kafka_admin.admin(broker.bootstrap_servers), broker.cluster_id()):
+                return False
+            kafka_admin.create_topics(broker.bootstrap_servers, TOPICS, timeout_s=TOPICS_TIMEOUT_S)
+        except kafka_admin.KafkaError:
+            return False
+        return True
+
+    spec = ProcessSpec(
+        name="kafka",
+        command=broker.command(),
+        env=settings.environ,
+        cwd=broker.folder,
+        log=settings.logs / "kafka.log",
+        ready=ready,
+        prepare=broker.prepare,
+        stage=STAGES["kafka"],
+        stop_s=STOP_S["kafka"],
+    )
+    return Part(spec, others=(broker.port, broker.controller_port))
+
+
+def service_part(settings: Settings, name: str, port: int, bootstrap_servers: str, after: Sequence[str]) -> Part:
+    """One service, with an instance name of its own, which static membership in its consumer group needs."""
+    http_port, admin_port = port + HTTP_OFFSET, port + ADMIN_OFFSET
+    env = {
+        **settings.environ,
+        **_LOCAL,
+        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+        "DATABASE_URL": settings.database(name),
+        "GRPC_PORT": str(port),
+        "ADMIN_PORT": str(admin_port),
+        "HTTP_PORT": str(http_port),
+        "INSTANCE": f"{name}-0",
+        "SAGA_MODE": settings.mode,
+        "FAULTS": settings.environ.get("FAULTS") or "1",
+    }
+    if catalogue := settings.environ.get("CATALOGUE"):
+        env["CATALOGUE"] = str(Path(catalogue).absolute())  # the services run in another folder than the user
+    spec = ProcessSpec(
+        name=name,
+        command=[sys.executable, "-m", f"services.{name}"],
+        env=env,
+        cwd=ROOT,
+        log=settings.logs / f"{name}.log",
+        ready=answers_ready(http_port),
+        after=after,
+        stage=STAGES["service"],
+        stop_s=STOP_S["service"],
+    )
+    return Part(spec, grpc=port, admin=admin_port, http=http_port)
+
+
+def gateway_part(settings: Settings, grpc_ports: dict[str, int]) -> Part:
+    """The gateway, told where the services are."""
+    addresses = {f"{name.upper()}_ADDRESS": f"{HOST}:{port}" for name, port in grpc_ports.items()}
+    spec = ProcessSpec(
+        name="gateway",
+        command=[sys.executable, "-m", "gateway"],
+        env={**settings.environ, **_LOCAL, **addresses, "PORT": str(settings.port)},
+        cwd=ROOT,
+        log=settings.logs / "gateway.log",
+        ready=answers_ready(settings.port),
+        stage=STAGES["gateway"],
+        stop_s=STOP_S["gateway"],
+    )
+    return Part(spec, http=settings.port)
+
+
+def answers_ready(port: int) -> Callable[[], bool]:
+    """A question: does `GET /ready` there say 200?"""
+
+    def ready() -> bool:
+        connection = http.client.HTTPConnection(HOST, port, timeout=READY_TIMEOUT_S)
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    return ready
+
+
+def _broker(settings: Settings, avoid: set[int]) -> Broker:
+    port = ports.next_free(settings.base_port + KAFKA_OFFSET, avoid=avoid)
+    controller_port = ports.next_free(port + 1, avoid=avoid)
+    return Broker(settings.data / "kafka", settings.home, port, controller_port)
+
+
+def _all_ports(grpc_ports: dict[str, int]) -> set[int]:
+    return {port + offset for port in grpc_ports.values() for offset in (0, ADMIN_OFFSET, HTTP_OFFSET)}

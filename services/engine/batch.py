@@ -1,0 +1,234 @@
+"""Deciding a batch in memory: messages and the states that they need in, everything that one transaction writes out.
+
+Pure but for the answers that it collects. A message that cannot be decided is dead-lettered and leaves no other trace;
+those before and after it in the batch are not touched.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+from shop.admin.v1.events_pb2 import DeadLettered
+from shop.admin.v1.service_pb2 import DeadLetterStatus, ReplayDeadLetterResponse
+
+from services.engine import ids
+from services.engine.messages import Answer, Message, Record, timer_record, type_name
+from services.engine.participant import (
+    Event,
+    Fold,
+    Participant,
+    Refusal,
+    Reply,
+    S,
+    StartTimer,
+    State,
+    States,
+    StopTimer,
+    TimerFired,
+)
+from services.engine.store import Changes, DeadLetter, NewEvent, StateRow, Timer
+
+CAUSE_MAX = 2000
+"""Characters of a dead letter's cause that are kept."""
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def _decoder(kind: type[State]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def decode_state(kind: type[S], state: str) -> S:
+    """A stored state as its class."""
+    return _decoder(kind).decode(state)
+
+
+def encode_state(state: State) -> str:
+    return msgspec.json.encode(state).decode()
+
+
+class Batch:
+    """One run over a batch's messages. Used once: a retried transaction starts with a new one.
+
+    changes: what to write
+    answers: what to tell waiting RPCs after the commit
+    to_publish: Kafka keys whose unmarked rows must be published now: of new events, and of inbox hits
+    states:  entities that changed, with their new state
+    """
+
+    def __init__(
+        self,
+        participant: Participant,
+        seen: set[str],
+        rows: Mapping[str, StateRow],
+        entities: Sequence[str],
+        now_us: int,
+    ) -> None:
+        self._participant = participant
+        self._seen = seen
+        self._versions = {entity: row.version for entity, row in rows.items()}
+        self._states = {entity: self._decode(entity, rows.get(entity)) for entity in entities}
+        self._read = States(self._states)
+        self.changes = Changes(now_us)
+        self.answers: list[tuple[Answer, Reply | Refusal | Exception]] = []
+        self.to_publish: set[str] = set()
+        self.states: dict[str, State] = {}
+        self.duplicates = 0
+
+    def decide(self, message: Message) -> None:
+        """Handles one message; never raises for what the message holds."""
+        if self._is_stopped_timer(message):
+            return
+        if message.record is not None and not message.replay:
+            if message.id in self._seen:
+                self.duplicates += 1
+                self.to_publish.add(message.record.key.decode("utf-8", "replace"))
+                return
+            self._seen.add(message.id)
+        try:
+            answer = self._handle(message)
+        except Exception as error:  # noqa: BLE001 a bug or CannotHappen: it concerns this message alone
+            self._refuse(message, error)
+            return
+        if message.record is not None:
+            self.changes.inbox.add(message.id)
+        if message.replay:
+            self.changes.replayed.append(message.replay)
+            answer = Reply(ReplayDeadLetterResponse(status=DeadLetterStatus.DEAD_LETTER_STATUS_REPLAYED))
+        if message.answer is not None:
+            self.answers.append((message.answer, answer))
+
+    def dead_letter(self, letter_id: str, record: Record, cause: str) -> None:
+        """Keeps a record that cannot be handled, once, and lets its partition move on."""
+        if letter_id in self._seen:
+            return
+        self._seen.add(letter_id)
+        self.changes.inbox.add(letter_id)
+        cause = cause[:CAUSE_MAX]
+        now_us = self.changes.time_us
+        topic = f"{self._participant.name}.dlq"
+        body = DeadLettered(
+            id=letter_id,
+            cause=cause,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=record.key,
+            headers=record.headers,
+            payload=record.value,
+        )
+        message_id = ids.message_id(self._participant.name, letter_id, "DeadLetter", 0)
+        event = NewEvent(
+            f"dead-letter/{letter_id}",
+            1,
+            type_name(body),
+            message_id,
+            letter_id,
+            topic,
+            letter_id,
+            body.SerializeToString(),
+            "",
+            now_us,
+        )
+        self.changes.dead_letters.append((DeadLetter(letter_id, "open", cause, record, now_us), event))
+        self.to_publish.add(letter_id)
+        log.warning("dead letter", extra={"dead_letter_id": letter_id, "cause": cause, "key": _text(record.key)})
+
+    def _is_stopped_timer(self, message: Message) -> bool:
+        """Whether an earlier message of this batch has stopped or moved the timer that fires here."""
+        timer = message.command
+        if not isinstance(timer, TimerFired) or message.replay:
+            return False
+        name = (timer.entity, timer.name)
+        return name in self.changes.stopped or name in self.changes.timers
+
+    def _handle(self, message: Message) -> Reply | Refusal | Exception:
+        command = message.command
+        handler = self._participant.handlers[type(command)]
+        effects = list(handler.decide(self._read, command))
+        answer: Reply | Refusal | Exception = RuntimeError(f"{type(command).__name__} was not answered")
+        states: dict[str, State] = {}
+        versions: dict[str, int] = {}
+        events: list[NewEvent] = []
+        for effect in effects:
+            match effect:
+                case Event() | Fold():
+                    entity = effect.entity
+                    state = states[entity] if entity in states else self._states[entity]
+                    states[entity] = self._participant.folds[type(effect.body)](state, effect.body)
+                    version = (versions[entity] if entity in versions else self._versions.get(entity, 0)) + 1
+                    versions[entity] = version
+                    if isinstance(effect, Event):
+                        events.append(self._new_event(message, effect, version, len(events)))
+                case Reply() | Refusal():
+                    answer = effect
+                case StartTimer() | StopTimer():
+                    pass
+        if isinstance(answer, Refusal) and states:
+            raise RuntimeError(f"{type(command).__name__} was refused and changed {sorted(states)}")
+        self._states.update(states)
+        self._versions.update(versions)
+        self.states.update(states)
+        for entity, state in states.items():
+            self.changes.states[entity] = StateRow(versions[entity], encode_state(state))
+        self.changes.events.extend(events)
+        self.to_publish.update(event.key for event in events if event.topic is not None)
+        self._set_timers(message, effects)
+        return answer
+
+    def _new_event(self, message: Message, event: Event, version: int, index: int) -> NewEvent:
+        name = type_name(event.body)
+        service = self._participant.name
+        message_id = ids.message_id(service, message.id, type(message.command).__name__, index)
+        return NewEvent(
+            event.entity,
+            version,
+            name,
+            message_id,
+            message.id,
+            self._participant.public.get(name),
+            event.entity.partition("/")[2],
+            event.body.SerializeToString(),
+            ids.child_traceparent(message.traceparent, message_id),
+            self.changes.time_us,
+        )
+
+    def _set_timers(self, message: Message, effects: Sequence[Any]) -> None:
+        changes = self.changes
+        if isinstance(message.command, TimerFired) and not message.replay:
+            changes.stopped.add((message.command.entity, message.command.name))
+        for effect in effects:
+            if isinstance(effect, StopTimer):
+                changes.stopped.add((effect.entity, effect.name))
+                changes.timers.pop((effect.entity, effect.name), None)
+            elif isinstance(effect, StartTimer):
+                due_us = changes.time_us + round(effect.after_s * 1_000_000)
+                version = self._versions.get(effect.entity, 0)
+                timer = Timer(effect.entity, effect.name, version, due_us, message.traceparent)
+                changes.timers[effect.entity, effect.name] = timer
+
+    def _refuse(self, message: Message, error: Exception) -> None:
+        cause = f"{type(error).__name__}: {error}"
+        if message.answer is not None:
+            log.error("command failed", exc_info=error, extra={"cause_id": message.id, "type": message.type})
+            self.answers.append((message.answer, error))
+            return
+        log.warning("cannot be decided", exc_info=error, extra={"cause_id": message.id, "type": message.type})
+        self._seen.discard(message.id)
+        if message.record is None:
+            timer: TimerFired = message.command
+            self.changes.stopped.add((timer.entity, timer.name))
+            self.dead_letter(message.id, timer_record(message), cause)
+        else:
+            self.dead_letter(message.id, message.record, cause)
+
+    def _decode(self, entity: str, row: StateRow | None) -> State:
+        kind = self._participant.kinds[entity.partition("/")[0]]
+        return kind() if row is None else decode_state(kind, row.state)
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "replace")

@@ -1,0 +1,282 @@
+"""Kafka, in and out, by confluent-kafka: the intake's thread fills the mailbox, the producer publishes for the loop.
+
+In: classic protocol with static membership (a restarted instance gets its partitions back at once), cooperative-sticky;
+offsets are stored after the transaction and the publishing, and committed in the background a few times a second.
+A confluent-kafka client serialises its calls, and a poll holds it for as long as it waits: so only one thread ever uses
+each client, and the offsets that are done are handed to the intake's.
+Out: idempotent, acks=all; after a failed delivery everything that was not sent is dropped, and the loop starts again.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from services.engine.mailbox import Mailbox
+from services.engine.messages import Record, encode_headers
+from services.engine.retry import TransientError
+from services.engine.store import StoredEvent
+
+POLL_S = 0.5
+"""How long a poll waits: it answers at once when there is data, so a long wait only saves idle work."""
+POLL_MAX = 500
+BUSY_WAIT_S = 0.5
+OFFSET_COMMIT_MS = 300
+SESSION_TIMEOUT_MS = 6000
+DELIVERY_TIMEOUT_MS = 10_000
+FLUSH_SLICE_S = 1.0
+CLOSE_WITHIN_S = 5.0
+RECORD_MAX_BYTES = 4_000_000
+"""More than the dead-letter topics take, which take more than any domain topic does."""
+
+log = logging.getLogger(__name__)
+LIBRDKAFKA_LOG: Any = logging.getLogger("librdkafka")
+
+
+def _note_error(error: KafkaError) -> None:
+    log.warning("kafka", extra={"cause": error.str()})
+
+
+class KafkaPublisher:
+    """`services.engine.loop.Publisher` on a broker."""
+
+    def __init__(self, bootstrap_servers: str, source: str, on_progress: Callable[[], None] = lambda: None) -> None:
+        self._source = source
+        self._on_progress = on_progress
+        self._config: dict[str, Any] = {
+            "bootstrap.servers": bootstrap_servers,
+            "client.id": source,
+            "enable.idempotence": True,
+            "acks": "all",
+            "linger.ms": 5,  # not waited for: a flush sends at once
+            "message.max.bytes": RECORD_MAX_BYTES,
+            "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+            "reconnect.backoff.max.ms": 1000,
+            "error_cb": _note_error,
+            "logger": LIBRDKAFKA_LOG,
+        }
+        self._producer = Producer(self._config)
+
+    def publish(
+        self, events: Sequence[StoredEvent], halfway: Callable[[], None] | None
+    ) -> tuple[list[int], TransientError | None]:
+        acknowledged: list[int] = []
+        failures: list[KafkaError] = []
+        half = len(events) // 2
+        try:
+            for n, event in enumerate(events):
+                if halfway is not None and n == half:
+                    self._flush(failures)
+                    halfway()
+                self._send(event, acknowledged, failures)
+            self._flush(failures)
+        except KafkaException as error:
+            failures.append(error.args[0])
+        if not failures:
+            return acknowledged, None
+        self._producer.purge()
+        self._producer.flush(FLUSH_SLICE_S)
+        if any(failure.fatal() for failure in failures):
+            self._producer = Producer(self._config)
+        return acknowledged, TransientError(f"the broker did not take an event: {failures[0].str()}")
+
+    def _send(self, event: StoredEvent, acknowledged: list[int], failures: list[KafkaError]) -> None:
+        def on_delivery(error: KafkaError | None, _: KafkaMessage) -> None:
+            if error is None:
+                acknowledged.append(event.seq)
+            else:
+                failures.append(error)
+
+        headers: Any = encode_headers(
+            message_id=event.message_id,
+            type_name=event.type,
+            source=self._source,
+            time_us=event.time_us,
+            traceparent=event.traceparent,
+            cause_id=event.cause_id,
+        )
+        assert event.topic is not None
+        while True:
+            try:
+                self._producer.produce(
+                    event.topic, event.payload, event.key.encode(), headers=headers, on_delivery=on_delivery
+                )
+                return
+            except BufferError:  # the local queue is full
+                self._producer.poll(FLUSH_SLICE_S)
+                self._on_progress()
+
+    def _flush(self, failures: list[KafkaError]) -> None:
+        while self._producer.flush(FLUSH_SLICE_S) and not failures:
+            self._on_progress()
+
+    def close(self) -> None:
+        self._producer.purge()
+        self._producer.flush(0)
+
+
+class KafkaIntake:
+    """Consumes for one service, on a thread of its own.
+
+    on_assign: called when partitions came: rows that an earlier owner left unpublished may be ours to send
+    on_fatal:  called with a sentence when consuming can never go on, for example when this instance was fenced
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        group: str,
+        instance: str,
+        topics: Sequence[str],
+        mailbox: Mailbox,
+        on_assign: Callable[[], None],
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        self._topics = list(topics)
+        self._mailbox = mailbox
+        self._on_assign = on_assign
+        self._on_fatal = on_fatal
+        self._stopping = threading.Event()
+        self._all_done = threading.Event()
+        self._joined = threading.Event()
+        self._lock = threading.Lock()
+        self._handled: dict[tuple[str, int], int] = {}
+        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "client.id": instance,
+                "group.id": group,
+                "group.instance.id": instance,
+                "partition.assignment.strategy": "cooperative-sticky",
+                "session.timeout.ms": SESSION_TIMEOUT_MS,
+                "heartbeat.interval.ms": SESSION_TIMEOUT_MS // 6,
+                "auto.offset.reset": "earliest",
+                "enable.auto.offset.store": False,
+                "enable.auto.commit": True,
+                "auto.commit.interval.ms": OFFSET_COMMIT_MS,
+                "fetch.wait.max.ms": 500,
+                "fetch.error.backoff.ms": 100,
+                "queued.max.messages.kbytes": 16_384,
+                "reconnect.backoff.max.ms": 1000,
+                "error_cb": self._note_error,
+                "logger": LIBRDKAFKA_LOG,
+            }
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def check_joined(self) -> None:
+        """Raises TransientError until the group has given this instance its partitions for the first time."""
+        if not self._joined.is_set():
+            raise TransientError("not yet a member of its consumer group")
+
+    def done(self, records: Sequence[Record]) -> None:
+        """These are handled: their offsets may be committed."""
+        with self._lock:
+            for record in records:
+                place = (record.topic, record.partition)
+                self._handled[place] = max(self._handled.get(place, 0), record.offset + 1)
+
+    def stop(self) -> None:
+        """Takes no more records."""
+        self._stopping.set()
+
+    def close(self, timeout_s: float) -> None:
+        """Waits until the offsets of all that is done are committed and the group knows."""
+        self._stopping.set()
+        self._all_done.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            self._consumer.subscribe(self._topics, on_assign=self._assigned)
+            while not self._stopping.is_set():
+                self._take()
+                self._keep_up()
+        except Exception as error:
+            log.exception("intake ended")
+            self._on_fatal(f"consuming ended: {type(error).__name__}: {error}")
+        self._all_done.wait(CLOSE_WITHIN_S)
+        self._keep_up()
+        self._consumer.close()
+
+    def _keep_up(self) -> None:
+        """Does what other threads have left to do for the one that may use the consumer."""
+        with self._lock:
+            handled, self._handled = self._handled, {}
+        for (topic, partition), offset in handled.items():
+            try:
+                self._consumer.store_offsets(offsets=[TopicPartition(topic, partition, offset)])
+            except KafkaException as error:
+                # The partition was given away meanwhile; its next owner drops what is done already.
+                log.info("offset not stored", extra={"topic": topic, "partition": partition, "cause": str(error)})
+
+    def _assigned(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._joined.set()
+        log.info("assigned", extra={"partitions": [f"{p.topic}/{p.partition}" for p in partitions]})
+        self._on_assign()
+
+    def _take(self) -> None:
+        room = self._mailbox.wait_for_room(BUSY_WAIT_S)
+        if not room:
+            self._stay_away()
+            return
+        first = self._consumer.poll(POLL_S)
+        if first is None:
+            return
+        messages = [first, *self._consumer.consume(POLL_MAX - 1, timeout=0)]
+        records = [record_of(message) for message in messages if self._is_record(message)]
+        if records:
+            self._mailbox.put_records(records)
+
+    def _stay_away(self) -> None:
+        """Polls without taking, so that the group keeps us, until there is room."""
+        paused: list[TopicPartition] = []
+        while not self._stopping.is_set():
+            assigned = self._consumer.assignment()
+            if assigned != paused:
+                self._consumer.pause(assigned)
+                paused = assigned
+            message = self._consumer.poll(BUSY_WAIT_S / 5)
+            if message is not None and self._is_record(message):  # it was on its way when we paused
+                self._mailbox.put_records([record_of(message)])
+            self._keep_up()
+            if self._mailbox.wait_for_room(0):
+                break
+        self._consumer.resume(self._consumer.assignment())
+
+    def _is_record(self, message: KafkaMessage) -> bool:
+        error = message.error()
+        if error is None:
+            return True
+        self._note_error(error)
+        return False
+
+    def _note_error(self, error: KafkaError) -> None:
+        _note_error(error)
+        if error.fatal() or error.code() in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID):  # pyright: ignore[reportPrivateUsage]
+            self._stopping.set()
+            self._on_fatal(f"Kafka refuses this instance: {error.str()}")
+
+
+def record_of(message: KafkaMessage) -> Record:
+    """A consumed message, which is no error."""
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None and partition is not None and offset is not None
+    headers = {name: value or b"" for name, value in _headers(message)}
+    return Record(topic, partition, offset, _bytes(message.key()), headers, _bytes(message.value()))
+
+
+def _headers(message: KafkaMessage) -> list[tuple[str, bytes]]:
+    found: Any = message.headers()
+    return found or []
+
+
+def _bytes(value: str | bytes | None) -> bytes:
+    return value.encode() if isinstance(value, str) else value or b""

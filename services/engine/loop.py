@@ -1,0 +1,241 @@
+"""The cycle: decide a batch in one transaction, answer, publish, mark, let the offsets go.
+
+A crash anywhere leaves either nothing, or rows that are published at the next start with the same ids, which consumers
+drop. There is no dual write.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple, Protocol
+
+from services.engine import ids, metrics
+from services.engine.batch import Batch
+from services.engine.faults import Faults
+from services.engine.messages import TIMER_TYPE, Message, Record, Undecodable, decode, timer_record, with_keys
+from services.engine.participant import Participant, State, TimerFired
+from services.engine.retry import Retry, TransientError
+from services.engine.store import ConflictError, Store, StoredEvent, Timer, Transaction
+
+BATCH_MAX = 500
+"""Records, commands and timers, each, that one transaction takes; and rows that are published at once."""
+CONFLICTS_MAX = 3
+"""Times that a whole batch is tried again for a taken unique key, before its messages are tried one by one."""
+
+log = logging.getLogger(__name__)
+
+
+class Publisher(Protocol):
+    """The way out to the broker."""
+
+    def publish(
+        self, events: Sequence[StoredEvent], halfway: Callable[[], None] | None
+    ) -> tuple[list[int], TransientError | None]:
+        """Sends the events in this order. Returns the seqs that were acknowledged, and the error that ended it early.
+
+        With `halfway`, calls it when the first half has been acknowledged and the rest not yet sent.
+        """
+        ...
+
+
+class Poison(NamedTuple):
+    """A record that is dead-lettered without being decided."""
+
+    dead_letter_id: str
+    record: Record
+    cause: str
+
+
+class Engine:
+    """One service's loop, a step at a time. Not thread-safe: one thread drives it."""
+
+    def __init__(
+        self,
+        participant: Participant,
+        store: Store,
+        publisher: Publisher,
+        faults: Faults,
+        retry: Retry,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        on_change: Callable[[Mapping[str, State]], None] = lambda _: None,
+    ) -> None:
+        self._participant = participant
+        self._store = store
+        self._publisher = publisher
+        self._faults = faults
+        self._retry = retry
+        self._now_us = now_us
+        self._on_change = on_change
+        self._next_timer_us: int | None = 0
+        self.hold_timers = False
+
+    def start(self) -> None:
+        """Publishes what an earlier life left, and handles the participant's own first commands."""
+        self.publish(None, frozenset())
+        for command in self._participant.at_start:
+            self.cycle([], [Message(f"start/{command!r}", command, type(command).__name__, answer=_raise_error)])
+
+    def cycle(self, records: Sequence[Record], commands: Sequence[Message]) -> None:
+        """Handles these, and the timers that are due. When it returns, everything is stored and published."""
+        messages, poison = self._prepare(records, commands)
+        types: set[str] = {message.type for message in messages}
+        if self._timer_is_due():
+            types.add(TIMER_TYPE)
+        elif not messages and not poison:
+            return
+        self._faults.reach("before-transaction", types)
+        for batch in self._transact(messages, poison):
+            self._faults.reach("after-commit", types)
+            for answer, result in batch.answers:
+                answer(result)
+            self._on_change(batch.states)
+            self._note_timers(batch)
+            self.publish(batch.to_publish, types)
+        self._faults.reach("before-offset-commit", types)
+
+    def idle_s(self, most_s: float) -> float:
+        """Seconds until the next timer is due, at most `most_s`."""
+        if self.hold_timers or self._next_timer_us is None:
+            return most_s
+        return min(most_s, max(0.0, (self._next_timer_us - self._now_us()) / 1_000_000))
+
+    def publish(self, keys: Iterable[str] | None, types: AbstractSet[str]) -> None:
+        """Publishes and marks every unmarked row of these keys, or of all; the lowest first, whoever wrote it."""
+        keys = None if keys is None else sorted(keys)
+        if keys is None or keys:
+            while self._retry(lambda: self._publish_some(keys, types)) == BATCH_MAX:
+                pass
+
+    def _publish_some(self, keys: Sequence[str] | None, types: AbstractSet[str]) -> int:
+        # Read again at each try, so that after a failure it starts from the lowest unmarked row.
+        with metrics.phase("publish"):
+            events = self._store.unpublished(keys, BATCH_MAX)
+            if not events:
+                return 0
+            armed = self._faults.is_armed("amid-publish")
+            halfway = (lambda: self._faults.reach("amid-publish", types)) if armed else None
+            acknowledged, error = self._publisher.publish(events, halfway)
+            self._faults.reach("before-mark", types)
+            if acknowledged:
+                self._store.mark_published(acknowledged, self._now_us())
+                metrics.PUBLISHED.inc(len(acknowledged))
+            if error is not None:
+                raise error
+        return len(events)
+
+    def _prepare(self, records: Sequence[Record], commands: Sequence[Message]) -> tuple[list[Message], list[Poison]]:
+        messages = [with_keys(command, self._participant) for command in commands]
+        poison: list[Poison] = []
+        for record in records:
+            try:
+                message = decode(record, self._participant)
+            except Undecodable as error:
+                poison.append(Poison(record.place, record, f"Undecodable: {error}"))
+                continue
+            if message is None:
+                metrics.SKIPPED.inc()
+            else:
+                messages.append(message)
+        return messages, poison
+
+    def _transact(self, messages: Sequence[Message], poison: Sequence[Poison]) -> list[Batch]:
+        for attempt in range(1, CONFLICTS_MAX + 1):
+            try:
+                return [self._retry(lambda: self._attempt(messages, poison))]
+            except ConflictError as error:
+                log.warning("unique key taken", extra={"attempt": attempt, "cause": str(error)})
+        batches = [self._retry(lambda: self._attempt([], poison, timers_max=0))]
+        for message in messages:
+            batches.extend(self._alone(message))
+        return [*batches, *self._timers_alone()]
+
+    def _alone(self, message: Message) -> list[Batch]:
+        """The message in a transaction of its own; an id that still clashes is a bug, and concerns this one alone."""
+        try:
+            return [self._retry(lambda: self._attempt([message], [], timers_max=0))]
+        except ConflictError as error:
+            if message.answer is not None:
+                message.answer(error)
+                return []
+            assert message.record is not None, "what comes neither by Kafka nor by RPC is a timer"
+            letter = Poison(message.id, message.record, f"ConflictError: {error}")
+            return [self._retry(lambda: self._attempt([], [letter], timers_max=0))]
+
+    def _timers_alone(self) -> list[Batch]:
+        batches: list[Batch] = []
+        for _ in range(BATCH_MAX):
+            try:
+                batches.append(self._retry(lambda: self._attempt([], [], timers_max=1)))
+            except ConflictError as error:
+                cause = f"ConflictError: {error}"
+                batches.append(self._retry(lambda: self._bury_timer(cause)))  # noqa: B023 called at once
+            if not batches[-1].changes.stopped:
+                break
+        return batches
+
+    def _bury_timer(self, cause: str) -> Batch:
+        """Dead-letters the timer that is due the longest."""
+        with self._store.transaction() as transaction:
+            now_us = self._now_us()
+            batch = Batch(self._participant, set(), {}, [], now_us)
+            for timer in transaction.due_timers(now_us, 1):
+                message = _timer_message(timer)
+                batch.changes.stopped.add((timer.entity, timer.name))
+                batch.dead_letter(message.id, timer_record(message), cause)
+            transaction.write(batch.changes)
+        return batch
+
+    def _attempt(self, messages: Sequence[Message], poison: Sequence[Poison], timers_max: int = BATCH_MAX) -> Batch:
+        with metrics.phase("transaction"), self._store.transaction() as transaction:
+            now_us = self._now_us()
+            messages = [*messages, *self._due(transaction, now_us, timers_max)]
+            keys = sorted({key for message in messages for key in message.keys})
+            inbox_ids = [m.id for m in messages if m.record is not None] + [letter_id for letter_id, _, _ in poison]
+            seen = transaction.seen(inbox_ids) if inbox_ids else set[str]()
+            rows = transaction.load(keys) if keys else {}
+            batch = Batch(self._participant, seen, rows, keys, now_us)
+            for letter_id, record, cause in poison:
+                batch.dead_letter(letter_id, record, cause)
+            for message in messages:
+                batch.decide(message)
+            transaction.write(batch.changes)
+        metrics.observe_batch(batch, messages)
+        self._log(messages)
+        return batch
+
+    def _log(self, messages: Sequence[Message]) -> None:
+        if log.isEnabledFor(logging.INFO):
+            for message in messages:
+                about = self._participant.about(message.command)
+                log.info("handled", extra={"type": message.type, "trace_id": message.traceparent[3:35], **about})
+
+    def _due(self, transaction: Transaction, now_us: int, timers_max: int) -> list[Message]:
+        if not self._timer_is_due() or not timers_max:
+            return []
+        timers = transaction.due_timers(now_us, timers_max)
+        return [with_keys(_timer_message(timer), self._participant) for timer in timers]
+
+    def _timer_is_due(self) -> bool:
+        return not self.hold_timers and self._next_timer_us is not None and self._next_timer_us <= self._now_us()
+
+    def _note_timers(self, batch: Batch) -> None:
+        if self._timer_is_due():
+            self._next_timer_us = self._retry(self._store.next_timer_us)
+        for timer in batch.changes.timers.values():
+            if self._next_timer_us is None or timer.due_us < self._next_timer_us:
+                self._next_timer_us = timer.due_us
+
+    def look_for_timers(self) -> None:
+        """Reads again when the next timer is due: another replica may have started one."""
+        self._next_timer_us = self._retry(self._store.next_timer_us)
+
+
+def _timer_message(timer: Timer) -> Message:
+    command = TimerFired(timer.entity, timer.name)
+    return Message(ids.timer_id(*timer[:3]), command, TIMER_TYPE, timer.traceparent)
+
+
+def _raise_error(result: object) -> None:
+    if isinstance(result, Exception):
+        raise result

@@ -1,0 +1,58 @@
+"""What is asked of Kafka beside consuming and publishing, by a client of its own: neither of them waits for it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
+
+from services.engine.kafka import LIBRDKAFKA_LOG
+from services.engine.retry import TransientError
+
+
+class Position(NamedTuple):
+    """`offset` is the next that the group will handle, `end` the one behind the last record."""
+
+    topic: str
+    partition: int
+    offset: int
+    end: int
+
+
+class KafkaObserver:
+    """Looks at the broker. May be used from any thread."""
+
+    def __init__(self, bootstrap_servers: str, group: str, topics: Sequence[str]) -> None:
+        self._group = group
+        self._topics = topics
+        # Its types are not complete.
+        self._admin: Any = AdminClient(
+            {"bootstrap.servers": bootstrap_servers, "reconnect.backoff.max.ms": 1000, "logger": LIBRDKAFKA_LOG}
+        )
+
+    def ping(self, timeout_s: float) -> None:
+        """Raises TransientError if the broker does not answer."""
+        self._list_topics(timeout_s)
+
+    def positions(self, timeout_s: float) -> list[Position]:
+        """Where the group stands, by its committed offsets, which are a second old at most. Raises TransientError."""
+        found = self._list_topics(timeout_s)
+        partitions = [TopicPartition(t, p) for t in self._topics if t in found for p in found[t].partitions]
+        try:
+            asked = ConsumerGroupTopicPartitions(self._group, partitions)
+            groups = self._admin.list_consumer_group_offsets([asked], request_timeout=timeout_s)
+            committed = groups[self._group].result().topic_partitions
+            ends = self._admin.list_offsets({p: OffsetSpec.latest() for p in partitions}, request_timeout=timeout_s)
+            return sorted(Position(p.topic, p.partition, max(0, p.offset), ends[p].result().offset) for p in committed)
+        except KafkaException as error:
+            raise _away(error) from error
+
+    def _list_topics(self, timeout_s: float) -> Any:
+        try:
+            return self._admin.list_topics(timeout=timeout_s).topics
+        except KafkaException as error:
+            raise _away(error) from error
+
+
+def _away(error: KafkaException) -> TransientError:
+    return TransientError(f"the broker does not answer: {error.args[0].str()}")

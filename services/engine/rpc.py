@@ -1,0 +1,138 @@
+"""gRPC for the engine: field rules checked at every entry, commands through the loop, refusals as rich statuses."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+import protovalidate
+from google.protobuf.any_pb2 import Any as AnyProto
+from google.protobuf.message import Message as Proto
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from services.engine.batch import decode_state
+from services.engine.mailbox import Mailbox, MailboxFull
+from services.engine.messages import Message, describe, field_path, type_name
+from services.engine.participant import Refusal, Reply, S, key
+from services.engine.store import Store
+
+P = TypeVar("P", bound=Proto)
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Commands:
+    """What a servicer needs of the engine: commands through its loop, and reads beside it."""
+
+    def __init__(self, mailbox: Mailbox, store: Store) -> None:
+        self._mailbox = mailbox
+        self._store = store
+
+    async def decide(self, command: Proto, cause_id: str, traceparent: str) -> Reply | Refusal | Exception:
+        """Waits until the command's transaction has committed. Raises MailboxFull."""
+        loop = asyncio.get_running_loop()
+        decided: asyncio.Future[Reply | Refusal | Exception] = loop.create_future()
+
+        def set_result(result: Reply | Refusal | Exception) -> None:
+            if not decided.done():  # the caller may have given up
+                decided.set_result(result)
+
+        def answer(result: Reply | Refusal | Exception) -> None:
+            loop.call_soon_threadsafe(set_result, result)
+
+        self._mailbox.put_command(Message(cause_id, command, type_name(command), traceparent, answer=answer))
+        return await decided
+
+    async def execute(self, command: Proto, cause_id: str, reply: type[P], context: Context) -> P:
+        """The reply to a command; ends the RPC with a status where it is refused."""
+        try:
+            result = await self.decide(command, cause_id, traceparent(context))
+        except MailboxFull as error:
+            return await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+        match result:
+            case Reply():
+                assert isinstance(result.body, reply)
+                return result.body
+            case Refusal():
+                return await refuse(context, result)
+            case Exception():
+                return await context.abort(grpc.StatusCode.INTERNAL, f"{type(result).__name__}: {result}")
+
+    async def read(self, kind: type[S], entity_id: str) -> S:
+        """An entity's state as it was last committed; the default one where there is none."""
+        row = await asyncio.to_thread(self._store.entity, key(kind, entity_id))
+        return kind() if row is None else decode_state(kind, row.state)
+
+    async def read_all(self, kind: type[S]) -> dict[str, S]:
+        """All entities of a kind, by id."""
+        rows = await asyncio.to_thread(self._store.entities, f"{kind.kind}/")
+        return {entity.partition("/")[2]: decode_state(kind, row.state) for entity, row in rows.items()}
+
+
+def traceparent(context: Context) -> str:
+    """The caller's W3C traceparent, or ''."""
+    for name, value in context.invocation_metadata() or ():
+        if name == "traceparent":
+            return value.decode() if isinstance(value, bytes) else value
+    return ""
+
+
+async def refuse(context: Context, refusal: Refusal) -> Any:
+    """Ends the RPC; a field at fault goes along as google.rpc.BadRequest."""
+    violations = [(refusal.field, refusal.message)] if refusal.field else []
+    await _abort(context, refusal.code, refusal.message, violations)
+
+
+async def _abort(context: Context, code: int, message: str, violations: list[tuple[str, str]]) -> None:
+    status = status_pb2.Status(code=code, message=message)
+    if violations:
+        fields = [
+            error_details_pb2.BadRequest.FieldViolation(field=field, description=text) for field, text in violations
+        ]
+        detail = AnyProto()
+        detail.Pack(error_details_pb2.BadRequest(field_violations=fields))
+        status.details.append(detail)
+    rich: Any = rpc_status.to_status(status)  # pyright: ignore[reportUnknownMemberType]
+    await context.abort(rich.code, rich.details, rich.trailing_metadata)
+
+
+async def _check(request: Proto, context: Context) -> None:
+    violations = protovalidate.collect_violations(request)
+    if violations:
+        fields = [(field_path(violation), violation.proto.message) for violation in violations]
+        await _abort(context, grpc.StatusCode.INVALID_ARGUMENT.value[0], describe(violations), fields)
+
+
+class Validation(grpc.aio.ServerInterceptor):
+    """Checks the field rules of every request message before its servicer sees it."""
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
+    ) -> "grpc.RpcMethodHandler[Any, Any]":
+        handler = await continuation(handler_call_details)
+        if handler and handler.unary_unary:
+            return handler._replace(unary_unary=_checked_unary(handler.unary_unary))
+        if handler and handler.stream_stream:
+            return handler._replace(stream_stream=_checked_stream(handler.stream_stream))
+        return handler
+
+
+def _checked_unary(servicer: Callable[[Proto, Context], Awaitable[Proto]]) -> Any:
+    async def checked(request: Proto, context: Context) -> Proto:
+        await _check(request, context)
+        return await servicer(request, context)
+
+    return checked
+
+
+def _checked_stream(servicer: Callable[[AsyncIterator[Proto], Context], AsyncIterator[Proto]]) -> Any:
+    async def requests(incoming: AsyncIterator[Proto], context: Context) -> AsyncIterator[Proto]:
+        async for request in incoming:
+            await _check(request, context)
+            yield request
+
+    async def checked(incoming: AsyncIterator[Proto], context: Context) -> AsyncIterator[Proto]:
+        async for response in servicer(requests(incoming, context), context):
+            yield response
+
+    return checked

@@ -1,0 +1,73 @@
+"""The tables of a service's database, in SQLAlchemy Core: the same for SQLite and PostgreSQL. Times are in us."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint, text
+
+METADATA = MetaData()
+
+# SQLite numbers rows by itself only in a column that is declared INTEGER.
+_SEQ = BigInteger().with_variant(Integer(), "sqlite")
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("entity", String, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("type", String, nullable=False),
+    Column("message_id", String, nullable=False, unique=True),
+    Column("cause_id", String, nullable=False),
+    Column("topic", String),
+    Column("key", String, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("traceparent", String, nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+    Column("published_at_us", BigInteger),
+    UniqueConstraint("entity", "version"),
+)
+UNPUBLISHED = (EVENTS.c.published_at_us.is_(None)) & (EVENTS.c.topic.is_not(None))
+Index("events_unpublished", EVENTS.c.key, EVENTS.c.seq, sqlite_where=UNPUBLISHED, postgresql_where=UNPUBLISHED)
+
+ENTITIES = Table(
+    "entities",
+    METADATA,
+    Column("entity", String, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("state", String, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+INBOX = Table(
+    "inbox",
+    METADATA,
+    Column("message_id", String, primary_key=True),
+    Column("seen_at_us", BigInteger, nullable=False),
+    Index("inbox_seen_at", "seen_at_us"),
+    sqlite_with_rowid=False,
+)
+
+TIMERS = Table(
+    "timers",
+    METADATA,
+    Column("entity", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("due_us", BigInteger, nullable=False),
+    Column("traceparent", String, nullable=False),
+    Index("timers_due", "due_us"),
+    sqlite_with_rowid=False,
+)
+
+DEAD_LETTERS = Table(
+    "dead_letters",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("status", String, nullable=False, server_default=text("'open'")),
+    Column("cause", String, nullable=False),
+    Column("topic", String, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+)

@@ -1,0 +1,46 @@
+"""A service's settings, all from the environment and read in one place."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class EngineSettings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
+    """Each field is the environment variable of the same name in upper case.
+
+    instance:     a stable name of this replica, for static membership: service and ordinal
+    database_url: `sqlite:///PATH`
+    host:         where gRPC and HTTP listen; admin_host: where the AdminService does
+    faults:       whether faults may be injected
+    inbox_keep_s: how long ids are kept; at least the longest time after which a message may come again
+    """
+
+    kafka_bootstrap_servers: str
+    database_url: str
+    instance: str
+    grpc_port: Port
+    admin_port: Port
+    http_port: Port
+    host: str = "127.0.0.1"
+    admin_host: str = "127.0.0.1"
+    saga_mode: Literal["choreographed"] = "choreographed"
+    faults: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    inbox_keep_s: Annotated[float, Meta(gt=0)] = 7 * 86_400.0
+
+
+def read(cls: type[T], environment: Mapping[str, str] = os.environ) -> T:
+    """The settings of type `cls`; ends the process with one line where one is missing or wrong."""
+    names = {field.encode_name for field in msgspec.structs.fields(cls)}
+    given = {name: value for name, value in environment.items() if name in names}
+    try:
+        return msgspec.convert(given, cls, strict=False)
+    except msgspec.ValidationError as error:
+        sys.exit(f"wrong settings in the environment: {error}")

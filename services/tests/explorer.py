@@ -1,0 +1,286 @@
+"""Every interleaving of the sagas of one or a few orders, by the real participants as pure functions.
+
+The world is: what each participant has stored, the topics, and how far each participant has read each of them. A step
+is one of: a participant reads the next event of one of its topics (each order's events of a topic in order, all else
+in any order), a timer fires, the customer asks to cancel. `explore` walks all of them, depth first, each world once.
+
+A message may come any number of times: in every world, each participant is given again whatever it has read before,
+and must neither say nor change anything. So worlds with duplicates are no other worlds, and need no walk of their own.
+There is no inbox here: participants are idempotent by their state alone.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+from google.protobuf.message import Message as Proto
+from shop.order.v1.service_pb2 import CancelOrderRequest, PlaceOrderRequest
+
+from services import saga
+from services.engine.participant import Effect, Event, Participant, Received, StartTimer, State, StopTimer, TimerFired
+from services.tests.given import decide, fold
+
+TOPICS = ("orders", "inventory", "payment", "shipping")
+"""Those that a participant reads; what is said elsewhere (notifications) is only counted."""
+
+
+class Local(NamedTuple):
+    """One participant: its entities, its running timers, and all that it has said (numbers of events, sorted)."""
+
+    entities: Mapping[str, State]
+    timers: frozenset[tuple[str, str]]
+    said: tuple[int, ...]
+
+
+class Step(NamedTuple):
+    """Where an input leads: the number of the next Local, and the numbers of the public events."""
+
+    local: int
+    published: tuple[int, ...]
+
+
+class World(NamedTuple):
+    """Numbers of Locals; events by channel; each participant's position in each; which orders were asked to stop.
+
+    A channel is what keeps its order: one order's events of one topic.
+    """
+
+    locals: tuple[int, ...]
+    logs: tuple[tuple[int, ...], ...]
+    read: tuple[tuple[int, ...], ...]
+    asked: frozenset[int]
+
+
+class Events:
+    """Events by number: the same type and content is the same number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, bytes], int] = {}
+        self.bodies: list[Proto] = []
+
+    def number(self, body: Proto) -> int:
+        content = (saga.full_name(type(body)), body.SerializeToString(deterministic=True))
+        if content not in self._numbers:
+            self._numbers[content] = len(self.bodies)
+            self.bodies.append(body)
+        return self._numbers[content]
+
+    def received(self, number: int) -> Received:
+        """The event as a consumer gets it."""
+        body = self.bodies[number]
+        service = body.DESCRIPTOR.full_name.split(".")[1]
+        return Received(body, f"id-{number}", f"/sagaproof/{service}", 1_000_000 + number)
+
+
+class Machine:
+    """A participant as a machine of numbered states, which are made as they are reached.
+
+    check: is given every new Local, and every step: (before, after)
+    """
+
+    def __init__(
+        self,
+        participant: Participant,
+        events: Events,
+        channels: Sequence[tuple[str, str]],
+        deaf_to: AbstractSet[type[Proto]],
+        check: Callable[..., None],
+    ) -> None:
+        self.participant = participant
+        self._events = events
+        self._check = check
+        self._deaf_to = deaf_to
+        self._numbers: dict[bytes, int] = {}
+        self._steps: dict[tuple[int, int | TimerFired], Step] = {}
+        self._idle: set[tuple[int, int]] = set()
+        self.locals: list[Local] = []
+        self.channels = [n for n, (topic, _) in enumerate(channels) if topic in participant.topics]
+        start = Local({}, frozenset(), ())
+        self.start = self._number(start)
+        for command in participant.at_start:
+            self.start = self.carry_out(self.start, command).local
+
+    def hears(self, event: int) -> bool:
+        body = self._events.bodies[event]
+        return type(body) not in self._deaf_to and saga.full_name(type(body)) in self.participant.consumes
+
+    def take(self, local: int, event: int) -> Step:
+        known = self._steps.get((local, event))
+        if known is None:
+            received = self._events.received(event)
+            _, translate = self.participant.consumes[saga.full_name(type(received.body))]
+            known = self._steps[local, event] = self.carry_out(local, translate(received))
+        return known
+
+    def fire(self, local: int, timer: TimerFired) -> Step:
+        known = self._steps.get((local, timer))
+        if known is None:
+            known = self._steps[local, timer] = self.carry_out(local, timer)
+        return known
+
+    def stays_idle(self, local: int, events: Iterator[int]) -> None:
+        """Asserts that none of these events, which it has read, does anything when it comes again."""
+        for event in events:
+            if (local, event) not in self._idle and self.hears(event):
+                assert self.take(local, event) == Step(local, ()), f"{self._events.bodies[event]} did something again"
+                self._idle.add((local, event))
+
+    def carry_out(self, local: int, command: Any) -> Step:
+        before = self.locals[local]
+        effects = decide(self.participant, before.entities, command)
+        bodies = [effect.body for effect in effects if isinstance(effect, Event)]
+        said = [self._events.number(body) for body in bodies]
+        after = Local(
+            fold(self.participant, before.entities, effects),
+            _timers(before.timers, command, effects),
+            tuple(sorted((*before.said, *said))),
+        )
+        number = self._number(after)
+        self._check(before, after)
+        public = tuple(n for n, body in zip(said, bodies, strict=True) if saga.TOPIC_OF.get(type(body)) in TOPICS)
+        return Step(number, public)
+
+    def _number(self, local: Local) -> int:
+        content = msgspec.json.encode((local.entities, sorted(local.timers), local.said), order="sorted")
+        if content not in self._numbers:
+            self._numbers[content] = len(self.locals)
+            self.locals.append(local)
+        return self._numbers[content]
+
+
+def _timers(running: frozenset[tuple[str, str]], command: Any, effects: Sequence[Effect]) -> frozenset[tuple[str, str]]:
+    if isinstance(command, TimerFired):
+        running -= {(command.entity, command.name)}
+    for effect in effects:
+        if isinstance(effect, StopTimer):
+            running -= {(effect.entity, effect.name)}
+        elif isinstance(effect, StartTimer):
+            running |= {(effect.entity, effect.name)}
+    return running
+
+
+@dataclass
+class Explored:
+    """What was seen: how many worlds, and those in which nothing can happen any more."""
+
+    worlds: int = 0
+    ends: list[World] = field(default_factory=list[World])
+
+
+class Saga:
+    """Some orders, from their acceptance on.
+
+    check:    is given every step of a participant: its Local before and after
+    cancel:   the customer may ask at any point (and asks again at every later one)
+    deadline: it may fire at any point; otherwise only when nothing else can happen
+    deaf:     (participant, type of event): messages that are lost on their way, as if dead-lettered
+    """
+
+    def __init__(
+        self,
+        participants: Sequence[Participant],
+        requests: Sequence[PlaceOrderRequest],
+        check: Callable[[Local, Local], None],
+        *,
+        cancel: bool = False,
+        deadline: bool = False,
+        deaf: AbstractSet[tuple[str, type[Proto]]] = frozenset(),
+    ) -> None:
+        self.events = Events()
+        self._channels = [(topic, request.order_id) for request in requests for topic in TOPICS]
+        self.machines = [
+            Machine(p, self.events, self._channels, {event for name, event in deaf if name == p.name}, check)
+            for p in participants
+        ]
+        self._order = next(n for n, p in enumerate(participants) if p.name == "order")
+        self._requests = requests
+        self._cancels = [CancelOrderRequest(order_id=request.order_id) for request in requests if cancel]
+        self._deadline = deadline
+
+    def explore(self, check: Callable[[World], None] = lambda _: None) -> Explored:
+        """Walks every world; `check` is given each once."""
+        nothing = (0,) * len(self._channels)
+        start = World(
+            tuple(m.start for m in self.machines),
+            ((),) * len(self._channels),
+            (nothing,) * len(self.machines),
+            frozenset(),
+        )
+        for request in self._requests:
+            start = self._after(start, self._order, self._carry_out(start, request))
+        found = Explored()
+        seen, waiting = {start}, [start]
+        while waiting:
+            world = waiting.pop()
+            found.worlds += 1
+            check(world)
+            self._nothing_happens_twice(world)
+            following = list(self._following(world))
+            if not following:
+                found.ends.append(world)
+            fresh = [other for other in {*following, *self._cancelled(world)} if other not in seen]
+            seen.update(fresh)
+            waiting += fresh
+        return found
+
+    def local(self, world: World, name: str) -> Local:
+        n = next(n for n, machine in enumerate(self.machines) if machine.participant.name == name)
+        return self.machines[n].locals[world.locals[n]]
+
+    def _following(self, world: World) -> Iterator[World]:
+        """What happens by itself."""
+        quiet = True
+        for n, machine in enumerate(self.machines):
+            for channel in machine.channels:
+                if world.read[n][channel] < len(world.logs[channel]):
+                    quiet = False
+                    step = machine.take(world.locals[n], world.logs[channel][world.read[n][channel]])
+                    yield self._after(world, n, step, channel)
+        for n, machine in enumerate(self.machines):
+            for timer in sorted(machine.locals[world.locals[n]].timers):
+                if quiet or self._deadline or n != self._order:
+                    yield self._after(world, n, machine.fire(world.locals[n], TimerFired(*timer)))
+
+    def _cancelled(self, world: World) -> Iterator[World]:
+        for n, cancel in enumerate(self._cancels):
+            if n not in world.asked:
+                after = self._after(world, self._order, self._carry_out(world, cancel))
+                yield after._replace(asked=world.asked | {n})
+
+    def _carry_out(self, world: World, request: Any) -> Step:
+        return self.machines[self._order].carry_out(world.locals[self._order], request)
+
+    def _nothing_happens_twice(self, world: World) -> None:
+        for n, machine in enumerate(self.machines):
+            read = (event for c in machine.channels for event in world.logs[c][: world.read[n][c]])
+            machine.stays_idle(world.locals[n], read)
+        here = Step(world.locals[self._order], ())
+        assert all(self._carry_out(world, request) == here for request in self._requests)
+        assert all(self._carry_out(world, self._cancels[n]) == here for n in world.asked)
+
+    def _after(self, world: World, n: int, step: Step, channel: int | None = None) -> World:
+        logs = list(world.logs)
+        for event in step.published:
+            body: Any = self.events.bodies[event]
+            at = self._channels.index((saga.TOPIC_OF[type(body)], body.order.order_id))
+            logs[at] = (*logs[at], event)
+        read = list(world.read)
+        if channel is not None:
+            read[n] = (*read[n][:channel], read[n][channel] + 1, *read[n][channel + 1 :])
+        return World(
+            (*world.locals[:n], step.local, *world.locals[n + 1 :]),
+            tuple(logs),
+            tuple(self._skip(m, logs, positions) for m, positions in zip(self.machines, read, strict=True)),
+            world.asked,
+        )
+
+    def _skip(self, machine: Machine, logs: Sequence[tuple[int, ...]], read: tuple[int, ...]) -> tuple[int, ...]:
+        """Events that mean nothing to a participant are read over at once."""
+        positions = list(read)
+        for channel in machine.channels:
+            log = logs[channel]
+            while positions[channel] < len(log) and not machine.hears(log[positions[channel]]):
+                positions[channel] += 1
+        return tuple(positions)

@@ -1,0 +1,55 @@
+"""The ways in which an order can end, and what has to be ordered for each."""
+
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from google.protobuf.message import Message as Proto
+from shop.common.v1.common_pb2 import OrderItem
+from shop.order.v1.service_pb2 import PlaceOrderRequest
+
+from services.tests.explorer import Local, Saga
+from services.tests.shop import ORDER_ID, PARTICIPANTS, USER_ID
+
+Ending = tuple[str, str, str]
+COMPLETED = ("COMPLETED", "UNSPECIFIED", "")
+BY_CUSTOMER = ("CANCELLED", "CANCELLED_BY_CUSTOMER", "")
+TIMED_OUT = ("CANCELLED", "TIMED_OUT", "")
+TOO_LARGE = ("CANCELLED", "SHIPMENT_FAILED", "PARCEL_TOO_LARGE")
+OUT_OF_STOCK = ("CANCELLED", "OUT_OF_STOCK", "product-1: 101 wanted, 100 available")
+NO_FUNDS = (
+    "CANCELLED",
+    "INSUFFICIENT_FUNDS",
+    "2,499.75 USD asked, 1,000.00 USD in the account",
+)
+
+
+class Scenario(NamedTuple):
+    """What is ordered; how it ends undisturbed; the least number of worlds that a full exploration must see."""
+
+    pieces: Mapping[str, int]
+    ending: Ending
+    worlds_min: int
+
+
+SCENARIOS = {
+    "completed": Scenario({"product-1": 2, "product-2": 1}, COMPLETED, 6000),
+    "out of stock": Scenario({"product-1": 101}, OUT_OF_STOCK, 350),
+    "insufficient funds": Scenario({"product-3": 25}, NO_FUNDS, 1500),
+    "parcel too large": Scenario({"product-1": 21}, TOO_LARGE, 2000),
+}
+
+
+def saga_of(
+    pieces: Mapping[str, int],
+    *,
+    cancel: bool = False,
+    deadline: bool = False,
+    deaf: AbstractSet[tuple[str, type[Proto]]] = frozenset(),
+    check: Callable[[Local, Local], None] = lambda _, __: None,
+) -> Saga:
+    """One order of these pieces, with all participants that have a part in it: see `Saga`."""
+    items = [OrderItem(product_id=product_id, quantity=quantity) for product_id, quantity in pieces.items()]
+    request = PlaceOrderRequest(order_id=ORDER_ID, user_id=USER_ID, items=items)
+    participants = [PARTICIPANTS[n] for n in ("order", "inventory", "payment", "shipping", "notification")]
+    return Saga(participants, [request], check, cancel=cancel, deadline=deadline, deaf=deaf)
