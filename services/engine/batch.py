@@ -28,7 +28,7 @@ from services.engine.participant import (
     StopTimer,
     TimerFired,
 )
-from services.engine.store import Changes, DeadLetter, NewEvent, StateRow, Timer
+from services.engine.store import Changes, DeadLetter, NewEvent, NewLogged, StateRow, Timer
 
 CAUSE_MAX = 2000
 """Characters of a dead letter's cause that are kept."""
@@ -57,6 +57,7 @@ class Batch:
     answers: what to tell waiting RPCs after the commit
     to_publish: Kafka keys whose unmarked rows must be published now: of new events, and of inbox hits
     states:  entities that changed, with their new state
+    `changes` are whole after `finish`.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Batch:
         self._seen = seen
         self._versions = {entity: row.version for entity, row in rows.items()}
         self._states = {entity: self._decode(entity, rows.get(entity)) for entity in entities}
+        self._before = dict(self._states) if participant.indexes else self._states
         self._read = States(self._states)
         self.changes = Changes(now_us)
         self.answers: list[tuple[Answer, Reply | Refusal | Exception]] = []
@@ -95,11 +97,25 @@ class Batch:
             return
         if message.record is not None:
             self.changes.inbox.add(message.id)
+            if self._participant.keeps_log:
+                self.changes.log.append(logged(message, message.record))
         if message.replay:
             self.changes.replayed.append(message.replay)
             answer = Reply(ReplayDeadLetterResponse(status=DeadLetterStatus.DEAD_LETTER_STATUS_REPLAYED))
         if message.answer is not None:
             self.answers.append((message.answer, answer))
+
+    def finish(self) -> None:
+        """Writes down how each entity is at the end of the batch: once, however often it has changed."""
+        for entity, state in self.states.items():
+            self.changes.states[entity] = StateRow(self._versions[entity], encode_state(state))
+        indexes = self._participant.indexes
+        if indexes is None:
+            return
+        for entity, state in self.states.items():
+            before, after = set(indexes(self._before[entity])), set(indexes(state))
+            self.changes.unindexed.extend((row, entity) for row in sorted(before - after))
+            self.changes.indexed.extend((row, entity) for row in sorted(after - before))
 
     def dead_letter(self, letter_id: str, record: Record, cause: str) -> None:
         """Keeps a record that cannot be handled, once, and lets its partition move on."""
@@ -172,8 +188,6 @@ class Batch:
         self._states.update(states)
         self._versions.update(versions)
         self.states.update(states)
-        for entity, state in states.items():
-            self.changes.states[entity] = StateRow(versions[entity], encode_state(state))
         self.changes.events.extend(events)
         self.to_publish.update(event.key for event in events if event.topic is not None)
         self._set_timers(message, effects)
@@ -228,6 +242,21 @@ class Batch:
     def _decode(self, entity: str, row: StateRow | None) -> State:
         kind = self._participant.kinds[entity.partition("/")[0]]
         return kind() if row is None else decode_state(kind, row.state)
+
+
+def logged(message: Message, record: Record) -> NewLogged:
+    """An event as a read model's event log keeps it."""
+    headers = record.headers
+    return NewLogged(
+        message.id,
+        message.type,
+        _text(record.key),
+        _text(headers.get("ce_source", b"")).rpartition("/")[2],
+        message.time_us,
+        _text(headers.get("ce_causationid", b"")),
+        message.traceparent,
+        record.value,
+    )
 
 
 def _text(key: bytes) -> str:

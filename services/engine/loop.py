@@ -183,6 +183,7 @@ class Engine:
                 message = _timer_message(timer)
                 batch.changes.stopped.add((timer.entity, timer.name))
                 batch.dead_letter(message.id, timer_record(message), cause)
+            batch.finish()
             transaction.write(batch.changes)
         return batch
 
@@ -199,6 +200,7 @@ class Engine:
                 batch.dead_letter(letter_id, record, cause)
             for message in messages:
                 batch.decide(message)
+            batch.finish()
             transaction.write(batch.changes)
         metrics.observe_batch(batch, messages)
         self._log(messages)

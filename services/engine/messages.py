@@ -60,6 +60,7 @@ class Message:
     answer:  where an RPC waits for the reply
     replay:  id of the dead letter that is handled again; the inbox row of its first delivery does not drop it
     keys:    the entities that its handler named
+    time_us: when the event that came in happened, by its sender's clock; 0 of a request or a timer
     """
 
     id: str
@@ -70,6 +71,7 @@ class Message:
     answer: Answer | None = None
     replay: str = ""
     keys: Sequence[str] = ()
+    time_us: int = 0
 
 
 class Undecodable(Exception):
@@ -103,7 +105,7 @@ def decode(record: Record, participant: Participant) -> Message | None:
     received = Received(body, message_id, headers.get("ce_source", b"").decode("utf-8", "replace"), time_us)
     traceparent = headers.get("traceparent", b"").decode("ascii", "replace")
     try:
-        message = Message(message_id, translate(received), type_name, traceparent, record)
+        message = Message(message_id, translate(received), type_name, traceparent, record, time_us=time_us)
         return with_keys(message, participant)
     except Exception as error:  # valid by its rules, and yet no code expected it: an enum value of tomorrow, say
         raise Undecodable(f"{type(error).__name__}: {error}") from error

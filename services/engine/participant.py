@@ -123,6 +123,14 @@ class Received(NamedTuple):
     time_us: int
 
 
+class IndexRow(NamedTuple):
+    """Where an entity of a read model is found: in the index `name`, in `bucket`, in the order of `position`."""
+
+    name: str
+    bucket: str
+    position: str
+
+
 class CannotHappen(Exception):
     """The saga's table says that this command never meets this state. The message is dead-lettered."""
 
@@ -140,6 +148,8 @@ class Participant:
     public:   full name of an event's type -> topic; every other event is private
     at_start: commands that are handled before anything else, at every start (so idempotent by state)
     about:    command -> what its log lines carry, for example the order's id
+    indexes:  of a read model: state -> the rows of its indexes; the engine keeps them in step with the state
+    keeps_log: of a read model: whether every event that it handles is kept in its event log
     """
 
     name: str
@@ -151,6 +161,8 @@ class Participant:
     public: Mapping[str, str] = field(default_factory=dict[str, str])
     at_start: Sequence[Any] = ()
     about: Callable[[Any], dict[str, str]] = lambda _: {}
+    indexes: Callable[[Any], Iterable[IndexRow]] | None = None
+    keeps_log: bool = False
 
     @cached_property
     def kinds(self) -> Mapping[str, type[State]]:

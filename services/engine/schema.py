@@ -57,6 +57,32 @@ TIMERS = Table(
     sqlite_with_rowid=False,
 )
 
+ENTITY_INDEX = Table(
+    "entity_index",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("bucket", String, primary_key=True),
+    Column("position", String, primary_key=True),
+    Column("entity", String, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+EVENT_LOG = Table(
+    "event_log",
+    METADATA,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("message_id", String, nullable=False, unique=True),
+    Column("type", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+    Column("cause_id", String, nullable=False),
+    Column("traceparent", String, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Index("event_log_of_key", "key", "seq"),
+    Index("event_log_of_type", "type", "seq"),
+)
+
 DEAD_LETTERS = Table(
     "dead_letters",
     METADATA,

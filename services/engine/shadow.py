@@ -44,6 +44,7 @@ class Shadow:
                 batch.dead_letter(record.place, record, cause)
             for message in messages:
                 batch.decide(message)
+            batch.finish()
             transaction.write(batch.changes)
 
     def could_not_fold(self, record: Record, message_id: str) -> bool:

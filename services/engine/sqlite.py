@@ -1,6 +1,12 @@
-"""The store on SQLite: a file for each service, WAL, every transaction on disk before it is answered."""
+"""The store on SQLite: a file for each service, WAL, every transaction on disk before it is answered.
+
+Statements are written in SQLAlchemy Core, and compiled once: what a batch needs goes to the driver as it is, since
+SQLAlchemy's work for each execution costs more than SQLite's own. Everything that is rare goes by SQLAlchemy.
+"""
 
 import json
+import sqlite3
+import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -8,17 +14,30 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam, exc, select
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.event import listen
 
 from services.engine.messages import Record
 from services.engine.retry import TransientError
-from services.engine.schema import DEAD_LETTERS, ENTITIES, EVENTS, INBOX, METADATA, TIMERS, UNPUBLISHED
+from services.engine.schema import (
+    DEAD_LETTERS,
+    ENTITIES,
+    ENTITY_INDEX,
+    EVENT_LOG,
+    EVENTS,
+    INBOX,
+    METADATA,
+    TIMERS,
+    UNPUBLISHED,
+)
 from services.engine.store import (
     Changes,
     ConflictError,
     DeadLetter,
     DeadLetterStatus,
+    Indexed,
+    Logged,
     NewEvent,
     StateRow,
     StoredEvent,
@@ -26,8 +45,20 @@ from services.engine.store import (
 )
 
 BUSY_TIMEOUT_S = 5
-_EVENT_FIELDS = NewEvent._fields
-_ENTITY_FIELDS = ("entity", *StateRow._fields)
+STATEMENTS_CACHED = 256
+
+
+class _Statement:
+    """A statement in SQLite's words. `row` puts named values in the places of its parameters."""
+
+    def __init__(self, statement: Any) -> None:
+        compiled: Any = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
+        self.sql = str(compiled)
+        self._names: list[str] = compiled.positiontup or []
+        self._constants: dict[str, Any] = compiled.params
+
+    def row(self, **values: Any) -> tuple[Any, ...]:
+        return tuple(values[name] if name in values else self._constants[name] for name in self._names)
 
 
 def _among(name: str) -> Any:
@@ -39,121 +70,186 @@ def _json(values: Iterable[Any]) -> str:
     return json.dumps(list(values))
 
 
+def _insert(table: sa.Table, *, generated: Sequence[str] = ()) -> Any:
+    """Takes a value for each column in the table's order, but for those that are generated."""
+    return insert(table).values({c.name: bindparam(c.name) for c in table.columns if c.name not in generated})
+
+
 def _upsert(table: sa.Table) -> Any:
-    statement = insert(table)
+    statement = _insert(table)
     values = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
     return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values)
 
 
-_SEEN = select(INBOX.c.message_id).where(INBOX.c.message_id.in_(_among("ids")))
-_DUE = select(TIMERS).where(TIMERS.c.due_us <= bindparam("now_us")).order_by(TIMERS.c.due_us).limit(bindparam("limit"))
-_LOAD = select(ENTITIES).where(ENTITIES.c.entity.in_(_among("entities")))
-_SAVE_INBOX = insert(INBOX).on_conflict_do_nothing()  # a replayed dead letter may have its row already
-_SAVE_EVENTS = insert(EVENTS)
-_SAVE_STATES = _upsert(ENTITIES)
-_DROP_STATES = ENTITIES.delete().where(ENTITIES.c.entity.in_(_among("entities")))
-_STOP_TIMERS = TIMERS.delete().where(TIMERS.c.entity == bindparam("e"), TIMERS.c.name == bindparam("n"))
-_SAVE_TIMERS = _upsert(TIMERS)
-_SAVE_DEAD_LETTER = insert(DEAD_LETTERS).on_conflict_do_nothing()
-_SET_STATUS = (
+def _delete_row(table: sa.Table) -> Any:
+    """Takes a value for each column of the primary key, in the table's order."""
+    return table.delete().where(*(column == bindparam(f"the_{column.name}") for column in table.primary_key.columns))
+
+
+_SEEN = _Statement(select(INBOX.c.message_id).where(INBOX.c.message_id.in_(_among("ids"))))
+_DUE = _Statement(
+    select(TIMERS).where(TIMERS.c.due_us <= bindparam("now_us")).order_by(TIMERS.c.due_us).limit(bindparam("most"))
+)
+_LOAD = _Statement(select(ENTITIES).where(ENTITIES.c.entity.in_(_among("entities"))))
+# A replayed dead letter may have its row already.
+_SAVE_INBOX = _Statement(_insert(INBOX).on_conflict_do_nothing())
+_SAVE_EVENTS = _Statement(_insert(EVENTS, generated=("seq", "published_at_us")))
+_SAVE_STATES = _Statement(_upsert(ENTITIES))
+_STOP_TIMERS = _Statement(_delete_row(TIMERS))
+_SAVE_TIMERS = _Statement(_upsert(TIMERS))
+_UNINDEX = _Statement(_delete_row(ENTITY_INDEX))
+_INDEX = _Statement(_insert(ENTITY_INDEX).on_conflict_do_nothing())
+_SAVE_LOG = _Statement(_insert(EVENT_LOG, generated=("seq",)).on_conflict_do_nothing())
+_SAVE_DEAD_LETTER = _Statement(_insert(DEAD_LETTERS).on_conflict_do_nothing())
+# Ordered by an expression, or SQLite would go through all events by seq and not through the index of the unmarked.
+_UNPUBLISHED_ALL = select(EVENTS).where(UNPUBLISHED).order_by(EVENTS.c.seq + 0).limit(bindparam("most"))
+_UNPUBLISHED = _Statement(_UNPUBLISHED_ALL)
+_UNPUBLISHED_OF = _Statement(_UNPUBLISHED_ALL.where(EVENTS.c.key.in_(_among("keys"))))
+_MARK = _Statement(EVENTS.update().where(EVENTS.c.seq.in_(_among("seqs"))).values(published_at_us=bindparam("now_us")))
+_NEXT_TIMER = _Statement(select(sa.func.min(TIMERS.c.due_us)))
+_DROP_STATES = _Statement(ENTITIES.delete().where(ENTITIES.c.entity.in_(_among("entities"))))
+_SET_STATUS = _Statement(
     DEAD_LETTERS.update()
     .where(DEAD_LETTERS.c.id == bindparam("dead_letter_id"), DEAD_LETTERS.c.status == "open")
     .values(status=bindparam("new_status"))
 )
-_UNPUBLISHED = select(EVENTS).where(UNPUBLISHED).order_by(EVENTS.c.seq).limit(bindparam("limit"))
-_UNPUBLISHED_OF = _UNPUBLISHED.where(EVENTS.c.key.in_(_among("keys")))
-_MARK = EVENTS.update().where(EVENTS.c.seq.in_(_among("seqs"))).values(published_at_us=bindparam("now_us"))
-_PRUNE = INBOX.delete().where(
-    INBOX.c.message_id.in_(
-        select(INBOX.c.message_id)
-        .where(INBOX.c.seen_at_us < bindparam("before_us"))
-        .order_by(INBOX.c.seen_at_us)
-        .limit(bindparam("limit"))
+_PRUNE = _Statement(
+    INBOX.delete().where(
+        INBOX.c.message_id.in_(
+            select(INBOX.c.message_id)
+            .where(INBOX.c.seen_at_us < bindparam("before_us"))
+            .order_by(INBOX.c.seen_at_us)
+            .limit(bindparam("most"))
+        )
     )
 )
 
 
 @contextmanager
 def _translated() -> Generator[None]:
-    """SQLAlchemy's errors as ours."""
+    """SQLite's errors, and SQLAlchemy's, as ours."""
     try:
         yield
-    except exc.IntegrityError as error:
-        raise ConflictError(str(error.orig)) from error
-    except (exc.OperationalError, exc.TimeoutError) as error:
+    except (exc.IntegrityError, sqlite3.IntegrityError) as error:
+        raise ConflictError(str(getattr(error, "orig", error))) from error
+    except (exc.OperationalError, exc.TimeoutError, sqlite3.OperationalError) as error:
         raise TransientError(f"the database: {error}") from error
 
 
-def _engine(path: str, begin: str, synchronous: str) -> sa.Engine:
+def _configure(connection: sqlite3.Connection, synchronous: str) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+
+
+class _Connection:
+    """For one transaction at a time, from any thread."""
+
+    def __init__(self, path: str, begin: str, synchronous: str) -> None:
+        self._begin = begin
+        self._turn = threading.Lock()
+        self._connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, cached_statements=STATEMENTS_CACHED
+        )
+        _configure(self._connection, synchronous)
+
+    @contextmanager
+    def transaction(self) -> Generator[sqlite3.Cursor]:
+        """Commits at the end of the block; an exception rolls everything back."""
+        with self._turn, _translated():
+            cursor = self._connection.cursor()
+            cursor.execute(self._begin)
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    cursor.execute("ROLLBACK")
+                raise
+
+    def read(self, sql: str, row: Sequence[Any] = ()) -> list[Any]:
+        with self._turn, _translated():
+            return self._connection.execute(sql, row).fetchall()
+
+    def close(self) -> None:
+        with self._turn:
+            self._connection.close()
+
+
+def _readers(path: str) -> sa.Engine:
     engine = sa.create_engine(
         f"sqlite:///{path}", connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}, pool_timeout=30
     )
 
     def configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        _configure(connection, "NORMAL")
 
-    def begin_transaction(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
 
     listen(engine, "connect", configure)
-    listen(engine, "begin", begin_transaction)
+    listen(engine, "begin", begin)
     return engine
 
 
 class _Transaction:
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
 
     def seen(self, message_ids: Sequence[str]) -> set[str]:
-        return set(self._connection.scalars(_SEEN, {"ids": _json(message_ids)}))
+        return {row[0] for row in self._cursor.execute(_SEEN.sql, (_json(message_ids),))}
 
     def due_timers(self, now_us: int, limit: int) -> list[Timer]:
-        return [Timer(*row) for row in self._connection.execute(_DUE, {"now_us": now_us, "limit": limit})]
+        return [Timer(*row) for row in self._cursor.execute(_DUE.sql, _DUE.row(now_us=now_us, most=limit))]
 
     def load(self, entities: Sequence[str]) -> dict[str, StateRow]:
-        rows = self._connection.execute(_LOAD, {"entities": _json(entities)})
+        rows = self._cursor.execute(_LOAD.sql, (_json(entities),))
         return {entity: StateRow(version, state) for entity, version, state in rows}
 
     def write(self, changes: Changes) -> None:
-        execute = self._connection.execute
+        many = self._cursor.executemany
+        time_us = changes.time_us
         events = changes.events
         if changes.dead_letters:
             events = events + list(self._write_dead_letters(changes.dead_letters))
         if changes.inbox:
-            execute(_SAVE_INBOX, [{"message_id": i, "seen_at_us": changes.time_us} for i in sorted(changes.inbox)])
+            many(_SAVE_INBOX.sql, [(message_id, time_us) for message_id in sorted(changes.inbox)])
         if events:
-            execute(_SAVE_EVENTS, [dict(zip(_EVENT_FIELDS, event, strict=True)) for event in events])
+            many(_SAVE_EVENTS.sql, events)
         if changes.states:
-            rows = sorted(changes.states.items())
-            execute(_SAVE_STATES, [dict(zip(_ENTITY_FIELDS, (e, *row), strict=True)) for e, row in rows])
+            many(_SAVE_STATES.sql, [(entity, *row) for entity, row in sorted(changes.states.items())])
         if changes.stopped:
-            execute(_STOP_TIMERS, [{"e": entity, "n": name} for entity, name in sorted(changes.stopped)])
+            many(_STOP_TIMERS.sql, sorted(changes.stopped))
         if changes.timers:
-            execute(_SAVE_TIMERS, [timer._asdict() for _, timer in sorted(changes.timers.items())])
-        if changes.replayed:
-            execute(_SET_STATUS, [{"dead_letter_id": i, "new_status": "replayed"} for i in changes.replayed])
+            many(_SAVE_TIMERS.sql, sorted(changes.timers.values()))
+        if changes.unindexed:
+            many(_UNINDEX.sql, [(*row, entity) for row, entity in changes.unindexed])
+        if changes.indexed:
+            many(_INDEX.sql, [(*row, entity) for row, entity in changes.indexed])
+        if changes.log:
+            many(_SAVE_LOG.sql, changes.log)
+        for dead_letter_id in changes.replayed:
+            self._cursor.execute(_SET_STATUS.sql, _SET_STATUS.row(dead_letter_id=dead_letter_id, new_status="replayed"))
 
     def drop_states(self, entities: Sequence[str]) -> None:
-        self._connection.execute(_DROP_STATES, {"entities": _json(entities)})
+        self._cursor.execute(_DROP_STATES.sql, (_json(entities),))
 
     def _write_dead_letters(self, dead_letters: Sequence[tuple[DeadLetter, NewEvent]]) -> Iterator[NewEvent]:
         for letter, event in dead_letters:
             record = letter.record
-            row = {
-                "id": letter.id,
-                "status": letter.status,
-                "cause": letter.cause,
-                "topic": record.topic,
-                "partition": record.partition,
-                "offset": record.offset,
-                "key": record.key,
-                "headers": msgspec.msgpack.encode(record.headers),
-                "payload": record.value,
-                "time_us": letter.time_us,
-            }
-            if self._connection.execute(_SAVE_DEAD_LETTER, row).rowcount:
+            row = _SAVE_DEAD_LETTER.row(
+                id=letter.id,
+                status=letter.status,
+                cause=letter.cause,
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                key=record.key,
+                headers=msgspec.msgpack.encode(record.headers),
+                payload=record.value,
+                time_us=letter.time_us,
+            )
+            if self._cursor.execute(_SAVE_DEAD_LETTER.sql, row).rowcount:
                 yield event
 
 
@@ -175,32 +271,33 @@ class SqliteStore:
 
     def __init__(self, path: str) -> None:
         """Opens the file at `path`, and makes it and its tables if they are not there."""
-        self._writer = _engine(path, "BEGIN IMMEDIATE", "FULL")
-        # Writes that need not be on disk at once, and reads.
-        self._relaxed = _engine(path, "BEGIN", "NORMAL")
         with _translated():
-            METADATA.create_all(self._writer)
+            self._writer = _Connection(path, "BEGIN IMMEDIATE", "FULL")
+            # What need not be on disk at once.
+            self._relaxed = _Connection(path, "BEGIN IMMEDIATE", "NORMAL")
+            self._readers = _readers(path)
+            METADATA.create_all(self._readers)
 
     @contextmanager
     def transaction(self) -> Generator[_Transaction]:
-        with _translated(), self._writer.begin() as connection:
-            yield _Transaction(connection)
+        with self._writer.transaction() as cursor:
+            yield _Transaction(cursor)
 
     def unpublished(self, keys: Iterable[str] | None, limit: int) -> list[StoredEvent]:
-        if keys is None:
-            return [StoredEvent(*row) for row in self._read(_UNPUBLISHED, limit=limit)]
-        return [StoredEvent(*row) for row in self._read(_UNPUBLISHED_OF, keys=_json(keys), limit=limit)]
+        statement = _UNPUBLISHED if keys is None else _UNPUBLISHED_OF
+        row = statement.row(most=limit, **({} if keys is None else {"keys": _json(keys)}))
+        return [StoredEvent(*found) for found in self._relaxed.read(statement.sql, row)]
 
     def mark_published(self, seqs: Sequence[int], now_us: int) -> None:
-        with _translated(), self._relaxed.begin() as connection:
-            connection.execute(_MARK, {"seqs": _json(seqs), "now_us": now_us})
+        with self._relaxed.transaction() as cursor:
+            cursor.execute(_MARK.sql, (now_us, _json(seqs)))
 
     def next_timer_us(self) -> int | None:
-        return self._read(select(sa.func.min(TIMERS.c.due_us)))[0][0]
+        return self._relaxed.read(_NEXT_TIMER.sql)[0][0]
 
     def prune_inbox(self, before_us: int, limit: int) -> int:
-        with _translated(), self._relaxed.begin() as connection:
-            return connection.execute(_PRUNE, {"before_us": before_us, "limit": limit}).rowcount
+        with self._relaxed.transaction() as cursor:
+            return cursor.execute(_PRUNE.sql, _PRUNE.row(before_us=before_us, most=limit)).rowcount
 
     def entity(self, entity: str) -> StateRow | None:
         rows = self._read(select(ENTITIES).where(ENTITIES.c.entity == entity))
@@ -217,9 +314,38 @@ class SqliteStore:
             query = query.where(EVENTS.c.entity == entity)
         return [StoredEvent(*row) for row in self._read(query)]
 
+    def page(
+        self, index: str, bucket: str, after: tuple[str, str] | None, limit: int, *, descending: bool = False
+    ) -> list[Indexed]:
+        place = sa.tuple_(ENTITY_INDEX.c.position, ENTITY_INDEX.c.entity)
+        query: sa.Select[Any] = (
+            select(ENTITY_INDEX.c.position, *ENTITIES.columns)
+            .join(ENTITIES, ENTITIES.c.entity == ENTITY_INDEX.c.entity)
+            .where(ENTITY_INDEX.c.name == index, ENTITY_INDEX.c.bucket == bucket)
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(place < after if descending else place > after)
+        columns = (ENTITY_INDEX.c.position, ENTITY_INDEX.c.entity)
+        query = query.order_by(*(column.desc() if descending else column.asc() for column in columns))
+        return [Indexed(row.position, row.entity, StateRow(row.version, row.state)) for row in self._read(query)]
+
+    def log(
+        self, key: str, type_name: str, after_seq: int | None, limit: int, *, descending: bool = False
+    ) -> list[Logged]:
+        seq = EVENT_LOG.c.seq
+        query = select(EVENT_LOG).order_by(seq.desc() if descending else seq).limit(limit)
+        if key:
+            query = query.where(EVENT_LOG.c.key == key)
+        if type_name:
+            query = query.where(EVENT_LOG.c.type == type_name)
+        if after_seq is not None:
+            query = query.where(seq < after_seq if descending else seq > after_seq)
+        return [Logged(*row) for row in self._read(query)]
+
     @contextmanager
     def snapshot(self) -> Generator[_Snapshot]:
-        with _translated(), self._relaxed.begin() as connection:
+        with _translated(), self._readers.begin() as connection:
             yield _Snapshot(connection)
 
     def dead_letter(self, dead_letter_id: str) -> DeadLetter | None:
@@ -233,18 +359,19 @@ class SqliteStore:
         return [_dead_letter(row) for row in self._read(query)]
 
     def discard(self, dead_letter_id: str) -> None:
-        with _translated(), self._writer.begin() as connection:
-            connection.execute(_SET_STATUS, {"dead_letter_id": dead_letter_id, "new_status": "discarded"})
+        with self._writer.transaction() as cursor:
+            cursor.execute(_SET_STATUS.sql, _SET_STATUS.row(dead_letter_id=dead_letter_id, new_status="discarded"))
 
     def ping(self) -> None:
         self._read(select(sa.literal(1)))
 
     def close(self) -> None:
-        self._writer.dispose()
-        self._relaxed.dispose()
+        self._writer.close()
+        self._relaxed.close()
+        self._readers.dispose()
 
     def _read(self, query: sa.Select[Any], **parameters: Any) -> Sequence[sa.Row[Any]]:
-        with _translated(), self._relaxed.begin() as connection:
+        with _translated(), self._readers.begin() as connection:
             return connection.execute(query, parameters).all()
 
 

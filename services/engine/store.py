@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from services.engine.messages import Record
+from services.engine.participant import IndexRow
 
 DeadLetterStatus = Literal["open", "replayed", "discarded"]
 
@@ -65,6 +66,39 @@ class Timer(NamedTuple):
     traceparent: str
 
 
+class Indexed(NamedTuple):
+    """An entity as an index gives it."""
+
+    position: str
+    entity: str
+    row: StateRow
+
+
+class NewLogged(NamedTuple):
+    """An event that a read model keeps in its event log; `key` is the Kafka key, `source` the service that said it."""
+
+    message_id: str
+    type: str
+    key: str
+    source: str
+    time_us: int
+    cause_id: str
+    traceparent: str
+    payload: bytes
+
+
+class Logged(NamedTuple):
+    seq: int
+    message_id: str
+    type: str
+    key: str
+    source: str
+    time_us: int
+    cause_id: str
+    traceparent: str
+    payload: bytes
+
+
 class DeadLetter(NamedTuple):
     id: str
     status: DeadLetterStatus
@@ -80,6 +114,8 @@ class Changes:
     stopped: (entity, name) of timers that end, fired ones among them; applied before `timers`
     dead_letters: with the event that tells their topic; those whose id is there already are dropped
     replayed: ids of dead letters
+    unindexed, indexed: (row, entity) of a read model's indexes that go, and that come
+    log: events that a read model keeps; those whose id is there already are dropped
     """
 
     time_us: int
@@ -90,6 +126,9 @@ class Changes:
     timers: dict[tuple[str, str], Timer] = field(default_factory=dict[tuple[str, str], Timer])
     dead_letters: list[tuple[DeadLetter, NewEvent]] = field(default_factory=list[tuple[DeadLetter, NewEvent]])
     replayed: list[str] = field(default_factory=list[str])
+    unindexed: list[tuple[IndexRow, str]] = field(default_factory=list[tuple[IndexRow, str]])
+    indexed: list[tuple[IndexRow, str]] = field(default_factory=list[tuple[IndexRow, str]])
+    log: list[NewLogged] = field(default_factory=list[NewLogged])
 
 
 class Transaction(Protocol):
@@ -141,6 +180,18 @@ class Store(Protocol):
 
     def entities(self, prefix: str) -> dict[str, StateRow]:
         """All entities whose name begins with `prefix`, which is not empty."""
+        ...
+
+    def page(
+        self, index: str, bucket: str, after: tuple[str, str] | None, limit: int, *, descending: bool = False
+    ) -> list[Indexed]:
+        """Entities of a bucket in the order of (position, entity), code point by code point, behind `after`."""
+        ...
+
+    def log(
+        self, key: str, type_name: str, after_seq: int | None, limit: int, *, descending: bool = False
+    ) -> list[Logged]:
+        """The event log in the order of seq, behind `after_seq`: of one key and of one type, or with '' of all."""
         ...
 
     def events(self, entity: str, after_seq: int, limit: int) -> list[StoredEvent]:

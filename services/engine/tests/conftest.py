@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from services.engine.store import Store
 from services.engine.tests.lives import Life, Place
+from services.engine.tests.stores import STORES, Open
 
 
 @pytest.fixture
@@ -21,3 +23,22 @@ def life(place: Place) -> Life:
     first = place.live()
     first.engine.start()
     return first
+
+
+@pytest.fixture(params=STORES)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    opened: list[Store] = []
+    opening = STORES[request.param](tmp_path)
+
+    def open_one() -> Store:
+        opened.append(opening())
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: Open) -> Store:
+    return open_store()

@@ -1,5 +1,7 @@
 """Deciding a batch in memory: what is to be written, answered and published."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from google.protobuf.wrappers_pb2 import Int32Value
@@ -9,7 +11,7 @@ from shop.admin.v1.service_pb2 import ReplayDeadLetterResponse
 from services.engine import ids
 from services.engine.batch import CAUSE_MAX, Batch, decode_state, encode_state
 from services.engine.messages import TIMER_TYPE, Message, Record, decode, with_keys
-from services.engine.participant import Refusal, Reply, TimerFired
+from services.engine.participant import IndexRow, Refusal, Reply, TimerFired
 from services.engine.store import NewEvent, StateRow, Timer
 from services.engine.tests.toy import (
     COUNTED,
@@ -46,6 +48,7 @@ def decided(*messages: Message, on: Batch | None = None) -> Batch:
     on = on or batch()
     for each in messages:
         on.decide(each)
+    on.finish()
     return on
 
 
@@ -321,3 +324,37 @@ def test_a_state_survives_being_stored() -> None:
 
 def test_the_types_of_the_toy_are_what_the_engine_sees() -> None:
     assert message(said("a add")).type == SAID
+
+
+def by_count(state: Counter) -> list[IndexRow]:
+    return [IndexRow("by-count", "", f"{state.count:09}")] if state.count else []
+
+
+READ_MODEL = replace(TOY, indexes=by_count, keeps_log=True)
+
+
+def test_an_index_moves_by_what_has_changed_over_the_whole_batch() -> None:
+    on = Batch(READ_MODEL, set(), {"counter/a": row(1, version=1)}, ENTITIES, START_US)
+    decided(message(said("a add", "1")), message(said("a add", "2")), message(said("b add", "3")), on=on)
+    first, second, third = (IndexRow("by-count", "", f"00000000{n}") for n in (1, 2, 3))
+    assert on.changes.unindexed == [(first, "counter/a")]
+    assert on.changes.indexed == [(third, "counter/a"), (first, "counter/b")]
+    assert second not in [index for index, _ in on.changes.indexed]
+
+
+def test_an_entity_that_changes_without_moving_in_an_index_leaves_it_alone() -> None:
+    on = Batch(READ_MODEL, set(), {"counter/a": row(1, version=1)}, ENTITIES, START_US)
+    decided(message(said("a mark", "1")), on=on)
+    assert (on.changes.unindexed, on.changes.indexed) == ([], [])
+
+
+def test_a_read_model_keeps_each_event_that_it_handles_once() -> None:
+    on = Batch(READ_MODEL, {"2"}, {}, ENTITIES, START_US)
+    records = [said("a add", "1"), said("a add", "1"), said("a add", "2"), said("a fail", "3")]
+    decided(*map(message, records), on=on)
+    [kept] = on.changes.log
+    assert (kept.message_id, kept.type, kept.time_us, kept.payload) == ("1", SAID, START_US, records[0].value)
+
+
+def test_a_participant_without_a_log_keeps_nothing() -> None:
+    assert decided(message(said("a add", "1"))).changes.log == []

@@ -43,7 +43,7 @@ def without(name: str) -> Record:
 
 
 def test_a_record_becomes_the_command_that_it_means_with_the_keys_of_its_handler() -> None:
-    expected = Message("id-1", Do("a", "add"), SAID, TRACE, GOOD, keys=["counter/a"])
+    expected = Message("id-1", Do("a", "add"), SAID, TRACE, GOOD, keys=["counter/a"], time_us=START_US)
     assert decode(GOOD, TOY) == expected
 
 
