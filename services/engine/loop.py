@@ -17,6 +17,7 @@ from services.engine.messages import TIMER_TYPE, Message, Record, Undecodable, d
 from services.engine.participant import Participant, State, TimerFired
 from services.engine.retry import Retry, TransientError
 from services.engine.store import ConflictError, Store, StoredEvent, Timer, Transaction
+from services.engine.telemetry import Telemetry
 
 BATCH_MAX = 500
 """Records, commands and timers, each, that one transaction takes; and rows that are published at once."""
@@ -59,6 +60,7 @@ class Engine:
         retry: Retry,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         on_change: Callable[[Mapping[str, State]], None] = lambda _: None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._participant = participant
         self._store = store
@@ -67,6 +69,8 @@ class Engine:
         self._retry = retry
         self._now_us = now_us
         self._on_change = on_change
+        self._telemetry = telemetry or Telemetry(participant)
+        self._lap = self._telemetry.lap
         self._next_timer_us: int | None = 0
         self.hold_timers = False
 
@@ -78,7 +82,9 @@ class Engine:
 
     def cycle(self, records: Sequence[Record], commands: Sequence[Message]) -> None:
         """Handles these, and the timers that are due. When it returns, everything is stored and published."""
+        self._telemetry.taken()
         messages, poison = self._prepare(records, commands)
+        self._lap("prepare")
         types: set[str] = {message.type for message in messages}
         if self._timer_is_due():
             types.add(TIMER_TYPE)
@@ -91,6 +97,7 @@ class Engine:
                 answer(result)
             self._on_change(batch.states)
             self._note_timers(batch)
+            self._lap("answer")
             self.publish(batch.to_publish, types)
         self._faults.reach("before-offset-commit", types)
 
@@ -109,19 +116,20 @@ class Engine:
 
     def _publish_some(self, keys: Sequence[str] | None, types: AbstractSet[str]) -> int:
         # Read again at each try, so that after a failure it starts from the lowest unmarked row.
-        with metrics.phase("publish"):
-            events = self._store.unpublished(keys, BATCH_MAX)
-            if not events:
-                return 0
-            armed = self._faults.is_armed("amid-publish")
-            halfway = (lambda: self._faults.reach("amid-publish", types)) if armed else None
-            acknowledged, error = self._publisher.publish(events, halfway)
-            self._faults.reach("before-mark", types)
-            if acknowledged:
-                self._store.mark_published(acknowledged, self._now_us())
-                metrics.PUBLISHED.inc(len(acknowledged))
-            if error is not None:
-                raise error
+        events = self._store.unpublished(keys, BATCH_MAX)
+        if not events:
+            return 0
+        armed = self._faults.is_armed("amid-publish")
+        halfway = (lambda: self._faults.reach("amid-publish", types)) if armed else None
+        acknowledged, error = self._publisher.publish(events, halfway)
+        self._lap("publish")
+        self._faults.reach("before-mark", types)
+        if acknowledged:
+            self._store.mark_published(acknowledged, self._now_us())
+            self._lap("mark")
+            self._telemetry.published(events, acknowledged)
+        if error is not None:
+            raise error
         return len(events)
 
     def _prepare(self, records: Sequence[Record], commands: Sequence[Message]) -> tuple[list[Message], list[Poison]]:
@@ -133,10 +141,9 @@ class Engine:
             except Undecodable as error:
                 poison.append(Poison(record.place, record, f"Undecodable: {error}"))
                 continue
-            if message is None:
-                metrics.SKIPPED.inc()
-            else:
+            if message is not None:
                 messages.append(message)
+        metrics.SKIPPED.inc(len(commands) + len(records) - len(messages) - len(poison))
         return messages, poison
 
     def _transact(self, messages: Sequence[Message], poison: Sequence[Poison]) -> list[Batch]:
@@ -144,6 +151,7 @@ class Engine:
             try:
                 return [self._retry(lambda: self._attempt(messages, poison))]
             except ConflictError as error:
+                metrics.CONFLICTS.inc()
                 log.warning("unique key taken", extra={"attempt": attempt, "cause": str(error)})
         batches = [self._retry(lambda: self._attempt([], poison, timers_max=0))]
         for message in messages:
@@ -188,29 +196,27 @@ class Engine:
         return batch
 
     def _attempt(self, messages: Sequence[Message], poison: Sequence[Poison], timers_max: int = BATCH_MAX) -> Batch:
-        with metrics.phase("transaction"), self._store.transaction() as transaction:
+        with self._store.transaction() as transaction:
+            self._lap("begin")
             now_us = self._now_us()
             messages = [*messages, *self._due(transaction, now_us, timers_max)]
             keys = sorted({key for message in messages for key in message.keys})
             inbox_ids = [m.id for m in messages if m.record is not None] + [letter_id for letter_id, _, _ in poison]
             seen = transaction.seen(inbox_ids) if inbox_ids else set[str]()
             rows = transaction.load(keys) if keys else {}
+            self._lap("load")
             batch = Batch(self._participant, seen, rows, keys, now_us)
             for letter_id, record, cause in poison:
                 batch.dead_letter(letter_id, record, cause)
             for message in messages:
                 batch.decide(message)
             batch.finish()
+            self._lap("decide")
             transaction.write(batch.changes)
-        metrics.observe_batch(batch, messages)
-        self._log(messages)
+            self._lap("write")
+        self._lap("commit")
+        self._telemetry.handled(batch, messages)
         return batch
-
-    def _log(self, messages: Sequence[Message]) -> None:
-        if log.isEnabledFor(logging.INFO):
-            for message in messages:
-                about = self._participant.about(message.command)
-                log.info("handled", extra={"type": message.type, "trace_id": message.traceparent[3:35], **about})
 
     def _due(self, transaction: Transaction, now_us: int, timers_max: int) -> list[Message]:
         if not self._timer_is_due() or not timers_max:

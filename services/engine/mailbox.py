@@ -28,6 +28,11 @@ class Mailbox:
     def held(self) -> bool:
         return bool(self._holders)
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many records and how many commands."""
+        return len(self._records), len(self._commands)
+
     def hold(self, held: bool, by: str = "operator") -> None:
         """While anyone holds it, records stay where they are: `take` gives none, and there is no room for more."""
         with self._changed:

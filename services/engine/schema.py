@@ -1,6 +1,21 @@
 """The tables of a service's database, in SQLAlchemy Core: the same for SQLite and PostgreSQL. Times are in us."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint, text
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    select,
+    text,
+)
 
 METADATA = MetaData()
 
@@ -97,3 +112,14 @@ DEAD_LETTERS = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("time_us", BigInteger, nullable=False),
 )
+OPEN = DEAD_LETTERS.c.status == text("'open'")
+Index("dead_letters_open", DEAD_LETTERS.c.id, sqlite_where=OPEN, postgresql_where=OPEN)
+
+
+def backlog(most: int) -> Any:
+    """One row: unmarked public events, the time of the oldest or NULL, open dead letters; each count at most `most`."""
+    # Ordered as its index is, so that SQLite takes that one.
+    events = select(EVENTS.c.time_us).where(UNPUBLISHED).order_by(EVENTS.c.key).limit(most).subquery()
+    letters = select(DEAD_LETTERS.c.id).where(OPEN).order_by(DEAD_LETTERS.c.id).limit(most).subquery()
+    open_letters = select(func.count()).select_from(letters).scalar_subquery()
+    return select(func.count(), func.min(events.c.time_us), open_letters).select_from(events)

@@ -30,8 +30,11 @@ from services.engine.schema import (
     METADATA,
     TIMERS,
     UNPUBLISHED,
+    backlog,
 )
 from services.engine.store import (
+    BACKLOG_MAX,
+    Backlog,
     Changes,
     ConflictError,
     DeadLetter,
@@ -46,6 +49,10 @@ from services.engine.store import (
 
 BUSY_TIMEOUT_S = 5
 STATEMENTS_CACHED = 256
+CHECKPOINT_PAGES = 4000
+"""Of 4 KiB: the more, the more often a page changes before it is copied."""
+CACHE_KIB = 8192
+"""Of each connection, at most."""
 
 
 class _Statement:
@@ -113,6 +120,7 @@ _SET_STATUS = _Statement(
     .where(DEAD_LETTERS.c.id == bindparam("dead_letter_id"), DEAD_LETTERS.c.status == "open")
     .values(status=bindparam("new_status"))
 )
+_BACKLOG = backlog(BACKLOG_MAX)
 _PRUNE = _Statement(
     INBOX.delete().where(
         INBOX.c.message_id.in_(
@@ -140,6 +148,8 @@ def _configure(connection: sqlite3.Connection, synchronous: str) -> None:
     connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
 
 class _Connection:
@@ -361,6 +371,9 @@ class SqliteStore:
     def discard(self, dead_letter_id: str) -> None:
         with self._writer.transaction() as cursor:
             cursor.execute(_SET_STATUS.sql, _SET_STATUS.row(dead_letter_id=dead_letter_id, new_status="discarded"))
+
+    def backlog(self) -> Backlog:
+        return Backlog(*self._read(_BACKLOG)[0])
 
     def ping(self) -> None:
         self._read(select(sa.literal(1)))

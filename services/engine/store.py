@@ -13,6 +13,7 @@ from services.engine.messages import Record
 from services.engine.participant import IndexRow
 
 DeadLetterStatus = Literal["open", "replayed", "discarded"]
+BACKLOG_MAX = 10_000
 
 
 class ConflictError(Exception):
@@ -97,6 +98,17 @@ class Logged(NamedTuple):
     cause_id: str
     traceparent: str
     payload: bytes
+
+
+class Backlog(NamedTuple):
+    """What is still to be done: unmarked public events, the time of the oldest, open dead letters.
+
+    Counts end at `BACKLOG_MAX`: so many are far too many, and counting must stay cheap.
+    """
+
+    unpublished: int
+    oldest_us: int | None
+    dead_letters: int
 
 
 class DeadLetter(NamedTuple):
@@ -211,6 +223,8 @@ class Store(Protocol):
     def discard(self, dead_letter_id: str) -> None:
         """Marks an open dead letter as discarded; another is left alone."""
         ...
+
+    def backlog(self) -> Backlog: ...
 
     def ping(self) -> None:
         """TransientError if the database does not answer."""
