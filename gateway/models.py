@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -42,6 +42,16 @@ class OrderRequest(_Incoming):
 
 class _Outgoing(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
+
+
+T = TypeVar("T")
+
+
+class Page(_Outgoing, Generic[T]):
+    """A list in pages; `nextCursor` is null on the last."""
+
+    items: list[T]
+    next_cursor: str | None
 
 
 class Money(_Outgoing):
