@@ -162,55 +162,59 @@ class Batch:
         return name in self.changes.stopped or name in self.changes.timers
 
     def _handle(self, message: Message) -> Reply | Refusal | Exception:
+        participant = self._participant
         command = message.command
-        handler = self._participant.handlers[type(command)]
-        effects = list(handler.decide(self._read, command))
-        answer: Reply | Refusal | Exception = RuntimeError(f"{type(command).__name__} was not answered")
+        answer: Reply | Refusal | None = None
         states: dict[str, State] = {}
         versions: dict[str, int] = {}
         events: list[NewEvent] = []
-        for effect in effects:
-            match effect:
-                case Event() | Fold():
-                    entity = effect.entity
-                    state = states[entity] if entity in states else self._states[entity]
-                    states[entity] = self._participant.folds[type(effect.body)](state, effect.body)
-                    version = (versions[entity] if entity in versions else self._versions.get(entity, 0)) + 1
-                    versions[entity] = version
-                    if isinstance(effect, Event):
-                        events.append(self._new_event(message, effect, version, len(events)))
-                case Reply() | Refusal():
-                    answer = effect
-                case StartTimer() | StopTimer():
-                    pass
+        timers: list[StartTimer | StopTimer] = []
+        # The decider reads the states as they were before this message, however far it has come: hence the list.
+        for effect in list(participant.handlers[type(command)].decide(self._read, command)):
+            if isinstance(effect, (Event, Fold)):
+                entity = effect.entity
+                if entity in states:
+                    state, version = states[entity], versions[entity] + 1
+                else:
+                    state, version = self._states[entity], self._versions.get(entity, 0) + 1
+                states[entity] = participant.folds[type(effect.body)](state, effect.body)
+                versions[entity] = version
+                if isinstance(effect, Event):
+                    events.append(self._new_event(message, effect, version, len(events)))
+            elif isinstance(effect, (Reply, Refusal)):
+                answer = effect
+            else:
+                timers.append(effect)
         if isinstance(answer, Refusal) and states:
             raise RuntimeError(f"{type(command).__name__} was refused and changed {sorted(states)}")
         self._states.update(states)
         self._versions.update(versions)
         self.states.update(states)
         self.changes.events.extend(events)
-        self.to_publish.update(event.key for event in events if event.topic is not None)
-        self._set_timers(message, effects)
-        return answer
+        for event in events:
+            if event.topic is not None:
+                self.to_publish.add(event.key)
+        self._set_timers(message, timers)
+        return answer or RuntimeError(f"{type(command).__name__} was not answered")
 
     def _new_event(self, message: Message, event: Event, version: int, index: int) -> NewEvent:
+        participant = self._participant
         name = type_name(event.body)
-        service = self._participant.name
-        message_id = ids.message_id(service, message.id, type(message.command).__name__, index)
+        message_id = ids.message_id(participant.name, message.id, type(message.command).__name__, index)
         return NewEvent(
             event.entity,
             version,
             name,
             message_id,
             message.id,
-            self._participant.public.get(name),
+            participant.public.get(name),
             event.entity.partition("/")[2],
             event.body.SerializeToString(),
             ids.child_traceparent(message.traceparent, message_id),
             self.changes.time_us,
         )
 
-    def _set_timers(self, message: Message, effects: Sequence[Any]) -> None:
+    def _set_timers(self, message: Message, effects: Sequence[StartTimer | StopTimer]) -> None:
         changes = self.changes
         if isinstance(message.command, TimerFired) and not message.replay:
             changes.stopped.add((message.command.entity, message.command.name))
@@ -218,7 +222,7 @@ class Batch:
             if isinstance(effect, StopTimer):
                 changes.stopped.add((effect.entity, effect.name))
                 changes.timers.pop((effect.entity, effect.name), None)
-            elif isinstance(effect, StartTimer):
+            else:
                 due_us = changes.time_us + round(effect.after_s * 1_000_000)
                 version = self._versions.get(effect.entity, 0)
                 timer = Timer(effect.entity, effect.name, version, due_us, message.traceparent)

@@ -269,14 +269,10 @@ def record_of(message: KafkaMessage) -> Record:
     """A consumed message, which is no error."""
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     assert topic is not None and partition is not None and offset is not None
-    headers = {name: value or b"" for name, value in _headers(message)}
-    return Record(topic, partition, offset, _bytes(message.key()), headers, _bytes(message.value()))
-
-
-def _headers(message: KafkaMessage) -> list[tuple[str, bytes]]:
     found: Any = message.headers()
-    return found or []
-
-
-def _bytes(value: str | bytes | None) -> bytes:
-    return value.encode() if isinstance(value, str) else value or b""
+    headers: dict[str, bytes] = dict(found or ())
+    if None in headers.values():
+        headers = {name: value or b"" for name, value in headers.items()}
+    key: Any = message.key()
+    value: Any = message.value()
+    return Record(topic, partition, offset, key or b"", headers, value or b"")

@@ -5,28 +5,29 @@ Headers follow the CloudEvents Kafka binding in binary mode, with `traceparent` 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
 import protovalidate
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
+from msgspec.structs import replace
 
 from services.engine.participant import Participant, Received, Refusal, Reply, TimerFired
 
 TIMER_TYPE = "sagaproof.engine.TimerFired"
 """The type of a timer's message where it has to be written down: in a dead letter."""
 
+_violations = protovalidate.Validator().collect_violations
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ID_MAX = 255
 
 Answer = Callable[[Reply | Refusal | Exception], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A Kafka record as it came, or a dead letter's copy of one."""
 
     topic: str
@@ -49,8 +50,7 @@ class Record:
         return replace(self, headers={**self.headers, "ce_id": message_id.encode()})
 
 
-@dataclass(slots=True)
-class Message:
+class Message(msgspec.Struct):
     """One piece of work for the loop.
 
     id:      what its inbox row and the ids of the events that it causes are made of
@@ -87,28 +87,32 @@ def decode(record: Record, participant: Participant) -> Message | None:
     if not record.value:
         raise Undecodable("the record is empty")
     message_id = _text(headers, "ce_id")
-    type_name = _text(headers, "ce_type")
-    if type_name == TIMER_TYPE:
-        return with_keys(_decode_timer(record, message_id, participant), participant)
-    known = participant.consumes.get(type_name)
+    known = participant.consumes_by_header.get(headers.get("ce_type"))
     if known is None:
+        if _text(headers, "ce_type") == TIMER_TYPE:
+            return with_keys(_decode_timer(record, message_id, participant), participant)
         return None
-    cls, translate = known
+    type_name, cls, translate = known
     try:
         body = cls.FromString(record.value)
     except DecodeError as error:
         raise Undecodable(f"not a {type_name}: {error}") from error
-    violations = protovalidate.collect_violations(body)
+    violations = _violations(body)
     if violations:
         raise Undecodable(f"not a valid {type_name}: {describe(violations)}")
     time_us = parse_time(headers.get("ce_time", b""))
-    received = Received(body, message_id, headers.get("ce_source", b"").decode("utf-8", "replace"), time_us)
+    received = Received(body, message_id, _source(headers.get("ce_source", b"")), time_us)
     traceparent = headers.get("traceparent", b"").decode("ascii", "replace")
     try:
         message = Message(message_id, translate(received), type_name, traceparent, record, time_us=time_us)
         return with_keys(message, participant)
     except Exception as error:  # valid by its rules, and yet no code expected it: an enum value of tomorrow, say
         raise Undecodable(f"{type(error).__name__}: {error}") from error
+
+
+@lru_cache(maxsize=64)
+def _source(header: bytes) -> str:
+    return header.decode("utf-8", "replace")
 
 
 def with_keys(message: Message, participant: Participant) -> Message:
@@ -142,17 +146,30 @@ def encode_headers(
 ) -> list[tuple[str, bytes]]:
     """The headers of a published event."""
     headers = [
-        ("ce_specversion", b"1.0"),
+        *_common_headers(type_name, source),
         ("ce_id", message_id.encode()),
-        ("ce_type", type_name.encode()),
-        ("ce_source", f"/sagaproof/{source}".encode()),
-        ("ce_time", format_time(time_us).encode()),
+        ("ce_time", _time_header(time_us)),
         ("ce_causationid", cause_id.encode()),
-        ("content-type", b"application/protobuf"),
     ]
     if traceparent:
         headers.append(("traceparent", traceparent.encode()))
     return headers
+
+
+@cache
+def _common_headers(type_name: str, source: str) -> tuple[tuple[str, bytes], ...]:
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_type", type_name.encode()),
+        ("ce_source", f"/sagaproof/{source}".encode()),
+        ("content-type", b"application/protobuf"),
+    )
+
+
+@lru_cache(maxsize=64)
+def _time_header(time_us: int) -> bytes:
+    """All events of one transaction have the same time."""
+    return format_time(time_us).encode()
 
 
 def describe(violations: list[protovalidate.Violation]) -> str:

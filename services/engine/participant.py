@@ -165,6 +165,11 @@ class Participant:
     keeps_log: bool = False
 
     @cached_property
+    def consumes_by_header(self) -> Mapping[bytes | None, tuple[str, type[Proto], Callable[[Received], Any]]]:
+        """What a record's type header means: full name of the type, its class, its translation."""
+        return {name.encode(): (name, cls, translate) for name, (cls, translate) in self.consumes.items()}
+
+    @cached_property
     def kinds(self) -> Mapping[str, type[State]]:
         """The first part of an entity's name -> the class of its state."""
         return {kind.kind: kind for kind in self.states}

@@ -1,6 +1,5 @@
 """Records as messages, and every way in which a record can be wrong."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,6 +8,7 @@ import pytest
 from google.protobuf.wrappers_pb2 import BytesValue
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from shop.common.v1.common_pb2 import OrderItem
 from shop.order.v1.events_pb2 import OrderCreated
 from shop.order.v1.service_pb2 import PlaceOrderRequest
