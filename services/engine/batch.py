@@ -103,7 +103,8 @@ class Batch:
             self.changes.replayed.append(message.replay)
             answer = Reply(ReplayDeadLetterResponse(status=DeadLetterStatus.DEAD_LETTER_STATUS_REPLAYED))
         if message.answer is not None:
-            self.answers.append((message.answer, answer))
+            unanswered = RuntimeError(f"{message.type} was not answered")
+            self.answers.append((message.answer, unanswered if answer is None else answer))
 
     def finish(self) -> None:
         """Writes down how each entity is at the end of the batch: once, however often it has changed."""
@@ -161,7 +162,7 @@ class Batch:
         name = (timer.entity, timer.name)
         return name in self.changes.stopped or name in self.changes.timers
 
-    def _handle(self, message: Message) -> Reply | Refusal | Exception:
+    def _handle(self, message: Message) -> Reply | Refusal | None:
         participant = self._participant
         command = message.command
         answer: Reply | Refusal | None = None
@@ -195,7 +196,7 @@ class Batch:
             if event.topic is not None:
                 self.to_publish.add(event.key)
         self._set_timers(message, timers)
-        return answer or RuntimeError(f"{type(command).__name__} was not answered")
+        return answer
 
     def _new_event(self, message: Message, event: Event, version: int, index: int) -> NewEvent:
         participant = self._participant

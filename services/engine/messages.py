@@ -86,12 +86,10 @@ def decode(record: Record, participant: Participant) -> Message | None:
     headers = record.headers
     if not record.value:
         raise Undecodable("the record is empty")
-    message_id = _text(headers, "ce_id")
     known = participant.consumes_by_header.get(headers.get("ce_type"))
     if known is None:
-        if _text(headers, "ce_type") == TIMER_TYPE:
-            return with_keys(_decode_timer(record, message_id, participant), participant)
-        return None
+        return _decode_unknown(record, participant)
+    message_id = _text("ce_id", headers.get("ce_id"))
     type_name, cls, translate = known
     try:
         body = cls.FromString(record.value)
@@ -108,6 +106,14 @@ def decode(record: Record, participant: Participant) -> Message | None:
         return with_keys(message, participant)
     except Exception as error:  # valid by its rules, and yet no code expected it: an enum value of tomorrow, say
         raise Undecodable(f"{type(error).__name__}: {error}") from error
+
+
+def _decode_unknown(record: Record, participant: Participant) -> Message | None:
+    """Of a type that the participant does not consume: a timer, or one to be skipped."""
+    if _known_text("ce_type", record.headers.get("ce_type")) != TIMER_TYPE:
+        return None
+    message_id = _text("ce_id", record.headers.get("ce_id"))
+    return with_keys(_decode_timer(record, message_id, participant), participant)
 
 
 @lru_cache(maxsize=64)
@@ -210,13 +216,16 @@ def type_name(body: Proto) -> str:
     return body.DESCRIPTOR.full_name
 
 
-def _text(headers: Mapping[str, bytes], name: str) -> str:
+def _text(name: str, header: bytes | None) -> str:
+    if header is None:
+        raise Undecodable(f"the header {name} is missing")
     try:
-        text = headers[name].decode("utf-8")
-    except KeyError as error:
-        raise Undecodable(f"the header {name} is missing") from error
+        text = header.decode()
     except UnicodeDecodeError as error:
         raise Undecodable(f"the header {name} is not UTF-8") from error
     if not text.isprintable() or not 0 < len(text) <= _ID_MAX:
         raise Undecodable(f"the header {name} is not 1 to {_ID_MAX} printable characters")
     return text
+
+
+_known_text = lru_cache(maxsize=256)(_text)

@@ -60,7 +60,7 @@ POISON = {
     "no id": (without("ce_id"), "ce_id is missing"),
     "no type": (without("ce_type"), "ce_type is missing"),
     "no time": (without("ce_time"), "not a time"),
-    "no headers": (replace(GOOD, headers={}), "ce_id is missing"),
+    "no headers": (replace(GOOD, headers={}), "ce_type is missing"),
     "an empty id": (with_header("ce_id", b""), "1 to 255"),
     "an id that is too long": (with_header("ce_id", b"x" * 256), "1 to 255"),
     "an id that is not UTF-8": (with_header("ce_id", b"\xff"), "not UTF-8"),
