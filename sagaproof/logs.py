@@ -1,7 +1,8 @@
 """The logs of all processes as one story: the files of `<home>/logs`, merged by time, one readable line each.
 
-Services write a JSON object a line. Kafka writes its own format; a line without a time of its own (a stack trace)
-belongs to the line before it. Following reads only what is new, and survives a file that is replaced or emptied.
+Services write a JSON object a line, and one line for all that they have handled in a batch, which is shown as a line
+for each message. Kafka writes its own format; a line without a time of its own (a stack trace) belongs to the line
+before it. Following reads only what is new, and survives a file that is replaced or emptied.
 """
 
 import heapq
@@ -10,9 +11,10 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -133,8 +135,22 @@ def parse(text: str, before: Line) -> Line:
     return Line(before.time, before.service, before.level, text, text)
 
 
+def apart(line: Line) -> Iterator[Line]:
+    """A service's one line for a batch as a line for each message that it handled; any other as it is."""
+    by_type = line.extra.get("handled")
+    if line.message != "handled" or not isinstance(by_type, dict):
+        yield line
+        return
+    said = msgspec.json.decode(line.raw, type=dict[str, object])
+    del said["handled"]
+    for name, orders in cast("dict[str, list[str]]", by_type).items():
+        for order in orders:
+            extra: dict[str, object] = {"type": name, "order_id": order} if order else {"type": name}
+            yield replace(line, raw=msgspec.json.encode(said | extra).decode(), extra=extra)
+
+
 def _fitting(tail: Tail, wanted: Wanted) -> Iterator[Line]:
-    return (line for line in tail.lines() if wanted.fits(line))
+    return (line for together in tail.lines() if wanted.fits(together) for line in apart(together) if wanted.fits(line))
 
 
 def _moment(text: str) -> datetime:

@@ -47,6 +47,19 @@ def test_an_order_is_found_wherever_it_is_named(tmp_path: Path) -> None:
     assert messages(read(files(tmp_path, []), Wanted(order="o-1"), 0)) == ["handled", "no charge/o-1"]
 
 
+def test_a_batch_is_shown_as_a_line_for_each_message(tmp_path: Path) -> None:
+    batch = said(1, "handled", handled={"OrderCreated": ["o-1", "o-2"], "StockReplenished": [""]})
+    (tmp_path / "order.log").write_text(batch)
+    lines = read(files(tmp_path, []), EVERYTHING, 0)
+    assert [line.extra for line in lines] == [
+        {"type": "OrderCreated", "order_id": "o-1"},
+        {"type": "OrderCreated", "order_id": "o-2"},
+        {"type": "StockReplenished"},
+    ]
+    [mine] = read(files(tmp_path, []), Wanted(order="o-2"), 0)
+    assert json.loads(mine.raw) == json.loads(said(1, "handled", type="OrderCreated", order_id="o-2"))
+
+
 def test_a_level_is_that_and_above(tmp_path: Path) -> None:
     lines = said(1, "a", level="DEBUG") + said(2, "b", level="WARNING") + said(3, "c", level="ERROR")
     (tmp_path / "order.log").write_text(lines)

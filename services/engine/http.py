@@ -1,20 +1,35 @@
-"""`/health`, `/ready` and `/metrics` of a service, on a thread of their own."""
+"""`/health`, `/ready` and `/metrics` of a service, on threads of their own."""
 
 import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import prometheus_client
 
 from services.engine.health import Health
 
+THREADS = 4
+
 
 class _Quiet(WSGIRequestHandler):
-    timeout = 5  # seconds that a client may keep the one thread waiting
+    timeout = 5  # seconds that a client may keep a thread waiting
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A few threads, so that health answers while a scrape waits for the broker."""
+
+    def __init__(self, *args: Any) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, "http")
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._pool.submit(self.process_request_thread, request, client_address)
 
 
 def serve(host: str, port: int, health: Health) -> None:
@@ -33,7 +48,7 @@ def serve(host: str, port: int, health: Health) -> None:
             case _:
                 return _answer(start_response, "there are /health, /ready and /metrics", "404 Not Found")
 
-    server = make_server(host, port, app, handler_class=_Quiet)
+    server = make_server(host, port, app, _Server, _Quiet)
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -23,16 +23,22 @@ from services.engine.health import CHECK_WITHIN_S, Health, keep_checking
 from services.engine.kafka import KafkaIntake, KafkaPublisher
 from services.engine.loop import Engine
 from services.engine.mailbox import Mailbox
+from services.engine.observed import Observed
 from services.engine.observer import KafkaObserver
 from services.engine.participant import Participant, State
 from services.engine.rebuild_read_model import ReadModelRebuild, is_read_model
 from services.engine.retry import Retry
 from services.engine.rpc import Commands, Validation
 from services.engine.runner import Runner
+from services.engine.scrape import AtScrape
 from services.engine.settings import EngineSettings
 from services.engine.sqlite import SqliteStore
 from services.engine.store import Store
+from services.engine.telemetry import OnEvents, Telemetry
 from services.engine.topic_reader import TopicReader
+
+if TYPE_CHECKING:
+    from services.engine.tracing import Spans
 
 STOP_WITHIN_S = 9.0
 RPC_GRACE_S = 1.0
@@ -53,12 +59,14 @@ class Service(NamedTuple):
     register:    adds its gRPC service to a server
     grpc_service: full name of that service, for reflection
     on_change:   told of entities that changed, after each commit, on the loop's thread
+    on_events:   told of events that were stored, and of entities that changed, after each commit, on the loop's thread
     """
 
     participant: Participant
     register: Callable[[grpc.aio.Server, Commands], None]
     grpc_service: str
     on_change: Callable[[Mapping[str, State]], None] = lambda _: None
+    on_events: OnEvents = lambda _events, _states: None
 
 
 def main(cls: type[E_], build: Callable[[E_], Service]) -> None:
@@ -147,8 +155,19 @@ class _Parts:
         self.commands = Commands(self.mailbox, self.store)
         self.publisher = KafkaPublisher(given.kafka_bootstrap_servers, participant.name, self.health.beat)
         self.observer = KafkaObserver(given.kafka_bootstrap_servers, participant.name, participant.topics)
+        self.spans = _spans(given, participant)
         retry = Retry(self.stopping, self._note_retry)
-        engine = Engine(participant, self.store, self.publisher, self.faults, retry, on_change=service.on_change)
+        engine = Engine(
+            participant,
+            self.store,
+            self.publisher,
+            self.faults,
+            retry,
+            on_change=service.on_change,
+            telemetry=Telemetry(participant, self.spans, service.on_events),
+        )
+        metrics.tell_build(participant.name, given.saga_mode)
+        AtScrape(participant.name, self.observer, self.store, self.mailbox)
         self.intake = KafkaIntake(
             given.kafka_bootstrap_servers,
             participant.name,
@@ -189,6 +208,8 @@ class _Parts:
         self.intake.close(max(0.1, deadline - time.monotonic()))
         self.publisher.close()
         self.store.close()
+        if self.spans is not None:
+            self.spans.close()
 
     def _note_retry(self, error: BaseException) -> None:
         self.health.retrying(str(error))
@@ -196,8 +217,16 @@ class _Parts:
         log.warning("trying again", extra={"cause": str(error)})
 
 
+def _spans(given: EngineSettings, participant: Participant) -> "Spans | None":
+    if given.traces is None:
+        return None
+    from services.engine import tracing  # noqa: PLC0415 0.2 s and 4 MB, for those who have switched it on
+
+    return tracing.start(participant, given.instance, given.traces, given.otel_bsp_max_queue_size)
+
+
 async def _listen(address: str, service: Service, parts: _Parts, health_servicer: Any) -> grpc.aio.Server:
-    server = grpc.aio.server(interceptors=[Validation()], options=_SERVER_OPTIONS)
+    server = grpc.aio.server(interceptors=[Observed(parts.spans), Validation()], options=_SERVER_OPTIONS)
     service.register(server, parts.commands)
     untyped: Any = health_pb2_grpc
     untyped.add_HealthServicer_to_server(health_servicer, server)
@@ -206,7 +235,7 @@ async def _listen(address: str, service: Service, parts: _Parts, health_servicer
 
 
 async def _listen_admin(address: str, parts: _Parts) -> grpc.aio.Server:
-    server = grpc.aio.server(interceptors=[Validation()], options=_SERVER_OPTIONS)
+    server = grpc.aio.server(interceptors=[Observed(), Validation()], options=_SERVER_OPTIONS)
     admin = Admin(
         parts.given,
         parts.participant,

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import accumulate
 from typing import Literal, get_args
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -66,6 +66,8 @@ class LoopHistogram(Collector):
             family.add_metric([value], [(bound, float(count)) for bound, count in counts], child.sum)
         yield family
 
+
+disable_created_metrics()  # a second series for each, which says when the process was started
 
 HANDLED = Counter("sagaproof_messages_handled", "Messages of committed batches, by their type.", ["type"])
 DUPLICATES = Counter("sagaproof_messages_duplicate", "Messages that the inbox dropped.")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import grpc
@@ -69,8 +70,15 @@ class Commands:
         return {entity.partition("/")[2]: decode_state(kind, row.state) for entity, row in rows.items()}
 
 
+current_traceparent: ContextVar[str] = ContextVar("traceparent", default="")
+"""Of the span of the RPC that is being answered, where traces are switched on."""
+
+
 def traceparent(context: Context) -> str:
-    """The caller's W3C traceparent, or ''."""
+    """The W3C traceparent of the RPC's own span, or else the caller's, or ''."""
+    ours = current_traceparent.get()
+    if ours:
+        return ours
     for name, value in context.invocation_metadata() or ():
         if name == "traceparent":
             return value.decode() if isinstance(value, bytes) else value

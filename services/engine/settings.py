@@ -20,6 +20,7 @@ class EngineSettings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     host:         where gRPC and HTTP listen; admin_host: where the AdminService does
     faults:       whether faults may be injected
     inbox_keep_s: how long ids are kept; at least the longest time after which a message may come again
+    otel_...:     OpenTelemetry's own variables; whatever else there is of them, its SDK reads by itself
     """
 
     kafka_bootstrap_servers: str
@@ -34,6 +35,24 @@ class EngineSettings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     faults: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     inbox_keep_s: Annotated[float, Meta(gt=0)] = 7 * 86_400.0
+    otel_traces_exporter: Literal["", "none", "otlp", "console"] = ""
+    otel_exporter_otlp_endpoint: str = ""
+    otel_exporter_otlp_traces_endpoint: str = ""
+    otel_exporter_otlp_protocol: Literal["", "http/protobuf"] = ""
+    otel_exporter_otlp_traces_protocol: Literal["", "http/protobuf"] = ""
+    otel_sdk_disabled: bool = False
+    otel_bsp_max_queue_size: Annotated[int, Meta(ge=512)] = 16_384
+
+    @property
+    def traces(self) -> Literal["otlp", "console"] | None:
+        """Where spans go to; None if traces are off, as they are by default."""
+        named = self.otel_traces_exporter
+        if self.otel_sdk_disabled or named == "none":
+            return None
+        if named == "console":
+            return "console"
+        given = named or self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint
+        return "otlp" if given else None
 
 
 def read(cls: type[T], environment: Mapping[str, str] = os.environ) -> T:

@@ -10,14 +10,17 @@ harms nobody: spans wait in a bounded queue, and those that do not fit are dropp
 """
 
 import logging
+import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Literal
 
+import grpc
 import msgspec
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -42,6 +45,9 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-(
 _SCOPE = InstrumentationScope("sagaproof", __version__)
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _ERROR = StatusCode.ERROR
+_CODES: dict[str, int] = {code.name: code.value[0] for code in grpc.StatusCode}
+_FAULTS = {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
+"""The codes that are a server's error and not its answer, by the semantic conventions."""
 
 
 def span_id(service: str, message_id: str) -> int:
@@ -102,7 +108,7 @@ class Spans:
             this = parse(event.traceparent)
             if this is None:
                 continue
-            began_here = this.trace_id == int(event.message_id.replace("-", ""), 16)
+            began_here = event.traceparent[3:35] == event.message_id.replace("-", "")
             parent = None if began_here else _span(this.trace_id, span_id(self._service, event.cause_id))
             topic = event.topic or ""
             attributes: Attributes = {
@@ -117,6 +123,11 @@ class Spans:
             }
             name = f"send {_short(event.type)}"
             self.add(name, SpanKind.PRODUCER, this, parent, event.time_us * 1000, ended_ns, attributes)
+
+    def begin_rpc(self, traceparent: str) -> "Rpc | None":
+        """A span of the RPC that begins now, if its caller has a sampled one."""
+        parent = parse(traceparent)
+        return None if parent is None else Rpc(self, parent)
 
     def add(
         self,
@@ -173,6 +184,30 @@ class Spans:
                 "messaging.message.id": message.id,
             }
         return attributes
+
+
+class Rpc:
+    """The span of an RPC that is being answered."""
+
+    def __init__(self, spans: Spans, parent: SpanContext) -> None:
+        self._spans = spans
+        self._parent = parent
+        self._this = _span(parent.trace_id, int.from_bytes(os.urandom(8)) or 1)
+        self._began_ns = time.time_ns()
+        self.traceparent = format_traceparent(self._this)
+
+    def end(self, method: str, code: str) -> None:
+        service, _, name = method.rpartition("/")
+        attributes = {
+            "rpc.system": "grpc",
+            "rpc.service": service,
+            "rpc.method": name,
+            "rpc.grpc.status_code": _CODES[code],
+        }
+        error = code if code in _FAULTS else None
+        self._spans.add(
+            method, SpanKind.SERVER, self._this, self._parent, self._began_ns, time.time_ns(), attributes, error
+        )
 
 
 class _Queue(BatchSpanProcessor):
