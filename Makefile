@@ -73,6 +73,7 @@ gen: setup-dev  ## the code from proto/, and whatever else has changed
 lock:  ## resolve requirements/ anew from pyproject.toml (needs uv: make lock UV=path/of/uv)
 	$(LOCK) pyproject.toml -o requirements/run.txt
 	$(LOCK) --group build -c requirements/run.txt -o requirements/build.txt
+	$(LOCK) --group postgres -c requirements/run.txt -o requirements/postgres.txt
 	$(LOCK) pyproject.toml --group dev -c requirements/run.txt -c requirements/build.txt -o requirements/dev.txt
 
 clean:  ## remove what set-up made here (not the data, not Kafka's jars)

