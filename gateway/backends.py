@@ -106,6 +106,12 @@ class Backend:
         With the circuit open nothing is sent and the call fails at once; a call that is already on its way when the
         circuit opens waits for its turn to probe, within its deadline.
         """
+        with trace.calling(self.name, type(request).__name__.removesuffix("Request")):
+            return await self._call(method, request, patience)
+
+    async def _call(
+        self, method: aio.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, patience: Patience
+    ) -> ResponseT:
         clock = asyncio.get_running_loop().time
         deadline = clock() + patience.deadline_s
         sent, cause, longest_pause_s = False, "the circuit is open", _FIRST_PAUSE_S

@@ -20,6 +20,7 @@ from gateway import problems, trace
 from gateway.metrics import Metrics
 from gateway.problems import ProblemError
 from gateway.protocols import CONNECTIONS
+from gateway.trace import Span
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("gateway.access")
@@ -47,13 +48,15 @@ class Edge:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
             return
-        if scope["type"] == "websocket":
-            trace.current.set(trace.continued(_traceparent(scope)))
+        span = trace.begin(_traceparent(scope)) if scope["type"] == "websocket" else None
         await self.app(scope, receive, send)
+        if span is not None:
+            route, path = _route(scope), scope["path"]
+            span.end(f"GET {route}", {"http.request.method": "GET", "http.route": route, "url.path": path})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        trace.current.set(trace.continued(_traceparent(scope)))
+        span = trace.begin(_traceparent(scope))
         status = 500
 
         async def observed(message: Message) -> None:
@@ -71,12 +74,15 @@ class Edge:
             else:
                 await self.app(scope, receive, observed)
         finally:
-            self._record(scope, status, time.perf_counter() - began)
+            route = self._record(scope, status, time.perf_counter() - began)
+            if span is not None:
+                _end(span, scope, route, status)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> str:
+        """The route that it was."""
         method, path = scope["method"], scope["path"]
         direct = Target(method, path) in self._direct
-        route = path if direct else getattr(scope.get("route"), "path", "unmatched")
+        route = path if direct else _route(scope)
         self._metrics.requests.labels(route, method if route != "unmatched" else "any", status).inc()
         self._metrics.latency.labels(route).observe(seconds)
         level = logging.INFO if method in _UNSAFE_METHODS else logging.DEBUG
@@ -85,6 +91,23 @@ class Edge:
             if order_id := scope["state"].get("order_id"):
                 fields["order_id"] = order_id
             access.log(level, "answered", extra={"fields": fields})
+        return route
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "unmatched")
+
+
+def _end(span: Span, scope: Scope, route: str, status: int) -> None:
+    attributes: dict[str, str | int] = {
+        "http.request.method": scope["method"],
+        "http.route": route,
+        "url.path": scope["path"],
+        "http.response.status_code": status,
+    }
+    if order_id := scope["state"].get("order_id"):
+        attributes["sagaproof.order_id"] = order_id
+    span.end(f"{scope['method']} {route}", attributes, f"status {status}" if status >= 500 else "")
 
 
 async def _answer(handler: Handler, request: Request) -> Response:

@@ -15,7 +15,7 @@ from shop.order.v1 import service_pb2_grpc as order_grpc
 from shop.status.v1 import service_pb2 as status_pb2
 from shop.status.v1 import service_pb2_grpc as status_grpc
 
-from gateway import documents, problems
+from gateway import documents, problems, trace
 from gateway.backends import Backend, FieldViolation, Patience, RefusedError, UnavailableError
 from gateway.breaker import Breaker
 from gateway.documents import Snapshot
@@ -68,7 +68,8 @@ class Services:
             delivery_address=order.delivery_address or "",
         )
         try:
-            accepted = await self._joiner.place(request)
+            with trace.calling("order", "PlaceOrders"):
+                accepted = await self._joiner.place(request)
         except QueueFullError:
             raise ProblemError(
                 problems.OVERLOADED, "Too many orders are waiting; nothing was sent.", retry_after_s=_RETRY_AFTER_S

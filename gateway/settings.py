@@ -61,8 +61,28 @@ class Settings(BaseModel):
     keepalive_s: Seconds = 15
     first_answer_s: Seconds = 2
 
+    # OpenTelemetry's own variables; whatever else there is of them, its SDK reads by itself.
+    otel_traces_exporter: Literal["none", "otlp", "console"] | None = None
+    otel_exporter_otlp_endpoint: str = ""
+    otel_exporter_otlp_traces_endpoint: str = ""
+    otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
+    otel_exporter_otlp_traces_protocol: Literal["http/protobuf"] = "http/protobuf"
+    otel_sdk_disabled: bool = False
+    otel_bsp_max_queue_size: Annotated[int, Field(ge=512, le=1_000_000)] = 16_384
+
     # SIGTERM: requests that are still running after this are cut off.
     shutdown_s: Seconds = 3
+
+    @property
+    def traces(self) -> Literal["otlp", "console"] | None:
+        """Where spans go to; None if traces are off, as they are by default."""
+        named = self.otel_traces_exporter
+        if self.otel_sdk_disabled or named == "none":
+            return None
+        if named == "console":
+            return "console"
+        given = named or self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint
+        return "otlp" if given else None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

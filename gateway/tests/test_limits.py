@@ -186,7 +186,7 @@ async def test_a_websocket_client_that_does_not_read_is_cut_off_and_another_is_s
             await eventually(lambda: len(stack.server.server_state.connections) <= 2)
             stack.status.publish(document(order_id, seq + 1))
             assert json.loads(await asyncio.wait_for(quick.recv(), 2))["seq"] == seq + 1
-            assert await stack.metric("gateway_watchers ") == 1
+            assert await stack.metric("sagaproof_gateway_watchers ") == 1
         slow.transport.abort()
 
 

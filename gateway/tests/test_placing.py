@@ -130,7 +130,7 @@ async def test_a_lost_answer_is_asked_for_again_with_the_same_id(stack: Stack) -
     order_id = await stack.place()
     assert stack.order.calls == [[order_id], [order_id]]
     assert list(stack.order.accepted) == [order_id]
-    assert await stack.metric('gateway_retries_total{service="order"}') == 1
+    assert await stack.metric('sagaproof_gateway_retries_total{service="order"}') == 1
 
 
 async def test_when_all_retries_are_used_up_the_answer_names_the_order_that_may_exist() -> None:
@@ -166,7 +166,7 @@ async def test_with_the_circuit_open_a_new_order_fails_at_once_and_nothing_is_se
         assert second.json()["type"] == "urn:sagaproof:problem:service-unavailable"
         assert "orderId" not in second.json()
         assert len(stack.order.calls) == calls
-        assert await stack.metric('gateway_circuit_open{service="order"}') == 1
+        assert await stack.metric('sagaproof_gateway_circuit_open{service="order"}') == 1
 
 
 async def test_the_circuit_closes_again_once_the_service_is_back() -> None:
@@ -182,7 +182,7 @@ async def test_the_circuit_closes_again_once_the_service_is_back() -> None:
         while not answers or answers[-1] != 202:
             await asyncio.wait_for(post(), 1)
             assert len(answers) < 1000
-        assert await stack.metric('gateway_circuit_open{service="order"}') == 0
+        assert await stack.metric('sagaproof_gateway_circuit_open{service="order"}') == 0
 
 
 async def test_a_full_queue_is_overload_and_says_when_to_come_back() -> None:

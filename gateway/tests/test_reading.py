@@ -145,10 +145,11 @@ async def test_requests_are_counted_by_route_and_not_by_path(stack: Stack) -> No
     for _ in range(3):
         await stack.http.get(f"/status/{uuid.uuid4()}")
         await stack.http.get(f"/{uuid.uuid4()}")
-    assert await stack.metric('gateway_requests_total{method="POST",route="/order",status="202"}') == 1
-    assert await stack.metric('gateway_requests_total{method="GET",route="/status/{orderId}",status="404"}') == 3
-    assert await stack.metric('gateway_requests_total{method="any",route="unmatched",status="404"}') == 3
-    assert await stack.metric('gateway_request_seconds_count{route="/order"}') == 1
+    requests = "sagaproof_gateway_requests_total"
+    assert await stack.metric(requests + '{method="POST",route="/order",status="202"}') == 1
+    assert await stack.metric(requests + '{method="GET",route="/status/{orderId}",status="404"}') == 3
+    assert await stack.metric(requests + '{method="any",route="unmatched",status="404"}') == 3
+    assert await stack.metric('sagaproof_gateway_request_seconds_count{route="/order"}') == 1
 
 
 async def test_the_documentation_asks_nothing_of_any_third_party(stack: Stack) -> None:

@@ -110,11 +110,11 @@ async def test_all_watchers_of_all_orders_share_one_stream_and_one_subscription_
             pass
     assert stack.status.streams_opened == 1
     assert sorted(stack.status.subscriptions) == sorted((order_id, 0) for order_id in orders)
-    assert await stack.metric("gateway_watchers ") == 12
+    assert await stack.metric("sagaproof_gateway_watchers ") == 12
     for client in clients:
         await client.close()
     await eventually(lambda: not stack.status.watched)
-    assert await stack.metric("gateway_watchers ") == 0
+    assert await stack.metric("sagaproof_gateway_watchers ") == 0
 
 
 async def test_open_watchers_go_on_after_status_was_away_and_miss_nothing_that_is_newer(stack: Stack) -> None:
