@@ -1,5 +1,5 @@
-"""The start of set-up: `python3 -I sagaproof/bootstrap.py run|dev|postgres`. It finds a Python that fits; then set_up.py
-goes on.
+"""The start of set-up: `python3 -I sagaproof/bootstrap.py run|dev|postgres` finds a Python that fits, and
+set_up.py goes on with it.
 
 It has to be read by whatever `python3` is (3.6 on some servers), so it is written in an old syntax and needs nothing.
 A Python that is too old or too new is replaced by a fitting one if there is one on the PATH; that of a venv by the one

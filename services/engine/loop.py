@@ -202,8 +202,7 @@ class Engine:
             messages = [*messages, *self._due(transaction, now_us, timers_max)]
             keys = sorted({key for message in messages for key in message.keys})
             inbox_ids = [m.id for m in messages if m.record is not None] + [letter_id for letter_id, _, _ in poison]
-            seen = transaction.seen(inbox_ids) if inbox_ids else set[str]()
-            rows = transaction.load(keys) if keys else {}
+            seen, rows = transaction.read(inbox_ids, keys)
             self._lap("load")
             batch = Batch(self._participant, seen, rows, keys, now_us)
             for letter_id, record, cause in poison:

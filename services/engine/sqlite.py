@@ -11,14 +11,13 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam, exc, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.event import listen
 
-from services.engine.messages import Record
+from services.engine.reads import SqlReads, dead_letter_row
 from services.engine.retry import TransientError
 from services.engine.schema import (
     DEAD_LETTERS,
@@ -30,17 +29,11 @@ from services.engine.schema import (
     METADATA,
     TIMERS,
     UNPUBLISHED,
-    backlog,
 )
 from services.engine.store import (
-    BACKLOG_MAX,
-    Backlog,
     Changes,
     ConflictError,
     DeadLetter,
-    DeadLetterStatus,
-    Indexed,
-    Logged,
     NewEvent,
     StateRow,
     StoredEvent,
@@ -120,7 +113,6 @@ _SET_STATUS = _Statement(
     .where(DEAD_LETTERS.c.id == bindparam("dead_letter_id"), DEAD_LETTERS.c.status == "open")
     .values(status=bindparam("new_status"))
 )
-_BACKLOG = backlog(BACKLOG_MAX)
 _PRUNE = _Statement(
     INBOX.delete().where(
         INBOX.c.message_id.in_(
@@ -206,6 +198,10 @@ class _Transaction:
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
 
+    def read(self, message_ids: Sequence[str], entities: Sequence[str]) -> tuple[set[str], dict[str, StateRow]]:
+        seen = self.seen(message_ids) if message_ids else set[str]()
+        return seen, self.load(entities) if entities else {}
+
     def seen(self, message_ids: Sequence[str]) -> set[str]:
         return {row[0] for row in self._cursor.execute(_SEEN.sql, (_json(message_ids),))}
 
@@ -246,37 +242,12 @@ class _Transaction:
 
     def _write_dead_letters(self, dead_letters: Sequence[tuple[DeadLetter, NewEvent]]) -> Iterator[NewEvent]:
         for letter, event in dead_letters:
-            record = letter.record
-            row = _SAVE_DEAD_LETTER.row(
-                id=letter.id,
-                status=letter.status,
-                cause=letter.cause,
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                key=record.key,
-                headers=msgspec.msgpack.encode(record.headers),
-                payload=record.value,
-                time_us=letter.time_us,
-            )
+            row = _SAVE_DEAD_LETTER.row(**dead_letter_row(letter))
             if self._cursor.execute(_SAVE_DEAD_LETTER.sql, row).rowcount:
                 yield event
 
 
-class _Snapshot:
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection.execution_options(yield_per=1000)
-
-    def events(self) -> Iterator[StoredEvent]:
-        ordered = select(EVENTS).order_by(EVENTS.c.entity, EVENTS.c.version)
-        return (StoredEvent(*row) for row in self._connection.execute(ordered))
-
-    def states(self) -> Iterator[tuple[str, StateRow]]:
-        for entity, version, state in self._connection.execute(select(ENTITIES).order_by(ENTITIES.c.entity)):
-            yield entity, StateRow(version, state)
-
-
-class SqliteStore:
+class SqliteStore(SqlReads):
     """`services.engine.store.Store` on a file. One process writes it."""
 
     def __init__(self, path: str) -> None:
@@ -285,8 +256,9 @@ class SqliteStore:
             self._writer = _Connection(path, "BEGIN IMMEDIATE", "FULL")
             # What need not be on disk at once.
             self._relaxed = _Connection(path, "BEGIN IMMEDIATE", "NORMAL")
-            self._readers = _readers(path)
-            METADATA.create_all(self._readers)
+            readers = _readers(path)
+            METADATA.create_all(readers)
+        super().__init__(readers, _translated)
 
     @contextmanager
     def transaction(self) -> Generator[_Transaction]:
@@ -309,86 +281,11 @@ class SqliteStore:
         with self._relaxed.transaction() as cursor:
             return cursor.execute(_PRUNE.sql, _PRUNE.row(before_us=before_us, most=limit)).rowcount
 
-    def entity(self, entity: str) -> StateRow | None:
-        rows = self._read(select(ENTITIES).where(ENTITIES.c.entity == entity))
-        return StateRow(rows[0].version, rows[0].state) if rows else None
-
-    def entities(self, prefix: str) -> dict[str, StateRow]:
-        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        within = (ENTITIES.c.entity >= prefix) & (ENTITIES.c.entity < after)
-        return {row.entity: StateRow(row.version, row.state) for row in self._read(select(ENTITIES).where(within))}
-
-    def events(self, entity: str, after_seq: int, limit: int) -> list[StoredEvent]:
-        query = select(EVENTS).where(EVENTS.c.seq > after_seq).order_by(EVENTS.c.seq).limit(limit)
-        if entity:
-            query = query.where(EVENTS.c.entity == entity)
-        return [StoredEvent(*row) for row in self._read(query)]
-
-    def page(
-        self, index: str, bucket: str, after: tuple[str, str] | None, limit: int, *, descending: bool = False
-    ) -> list[Indexed]:
-        place = sa.tuple_(ENTITY_INDEX.c.position, ENTITY_INDEX.c.entity)
-        query: sa.Select[Any] = (
-            select(ENTITY_INDEX.c.position, *ENTITIES.columns)
-            .join(ENTITIES, ENTITIES.c.entity == ENTITY_INDEX.c.entity)
-            .where(ENTITY_INDEX.c.name == index, ENTITY_INDEX.c.bucket == bucket)
-            .limit(limit)
-        )
-        if after is not None:
-            query = query.where(place < after if descending else place > after)
-        columns = (ENTITY_INDEX.c.position, ENTITY_INDEX.c.entity)
-        query = query.order_by(*(column.desc() if descending else column.asc() for column in columns))
-        return [Indexed(row.position, row.entity, StateRow(row.version, row.state)) for row in self._read(query)]
-
-    def log(
-        self, key: str, type_name: str, after_seq: int | None, limit: int, *, descending: bool = False
-    ) -> list[Logged]:
-        seq = EVENT_LOG.c.seq
-        query = select(EVENT_LOG).order_by(seq.desc() if descending else seq).limit(limit)
-        if key:
-            query = query.where(EVENT_LOG.c.key == key)
-        if type_name:
-            query = query.where(EVENT_LOG.c.type == type_name)
-        if after_seq is not None:
-            query = query.where(seq < after_seq if descending else seq > after_seq)
-        return [Logged(*row) for row in self._read(query)]
-
-    @contextmanager
-    def snapshot(self) -> Generator[_Snapshot]:
-        with _translated(), self._readers.begin() as connection:
-            yield _Snapshot(connection)
-
-    def dead_letter(self, dead_letter_id: str) -> DeadLetter | None:
-        rows = self._read(select(DEAD_LETTERS).where(DEAD_LETTERS.c.id == dead_letter_id))
-        return _dead_letter(rows[0]) if rows else None
-
-    def dead_letters(self, status: DeadLetterStatus | None, after_id: str, limit: int) -> list[DeadLetter]:
-        query = select(DEAD_LETTERS).where(DEAD_LETTERS.c.id > after_id).order_by(DEAD_LETTERS.c.id).limit(limit)
-        if status is not None:
-            query = query.where(DEAD_LETTERS.c.status == status)
-        return [_dead_letter(row) for row in self._read(query)]
-
     def discard(self, dead_letter_id: str) -> None:
         with self._writer.transaction() as cursor:
             cursor.execute(_SET_STATUS.sql, _SET_STATUS.row(dead_letter_id=dead_letter_id, new_status="discarded"))
-
-    def backlog(self) -> Backlog:
-        return Backlog(*self._read(_BACKLOG)[0])
-
-    def ping(self) -> None:
-        self._read(select(sa.literal(1)))
 
     def close(self) -> None:
         self._writer.close()
         self._relaxed.close()
         self._readers.dispose()
-
-    def _read(self, query: sa.Select[Any], **parameters: Any) -> Sequence[sa.Row[Any]]:
-        with _translated(), self._readers.begin() as connection:
-            return connection.execute(query, parameters).all()
-
-
-def _dead_letter(row: Any) -> DeadLetter:
-    headers = msgspec.msgpack.decode(row.headers, type=dict[str, bytes])
-    record = Record(row.topic, row.partition, row.offset, row.key, headers, row.payload)
-    return DeadLetter(row.id, row.status, row.cause, record, row.time_us)

@@ -144,7 +144,15 @@ class Changes:
 
 
 class Transaction(Protocol):
-    """The one transaction of a batch. Every method may raise TransientError, `write` also ConflictError."""
+    """The one transaction of a batch. Every method may raise TransientError and ConflictError.
+
+    What it was told is not there (an id, an entity) may be there by the time it writes, where several replicas write
+    one store: then there is a ConflictError, and all has to be read again.
+    """
+
+    def read(self, message_ids: Sequence[str], entities: Sequence[str]) -> tuple[set[str], dict[str, StateRow]]:
+        """`seen` and `load` at once: the rows are locked before the inbox is asked."""
+        ...
 
     def seen(self, message_ids: Sequence[str]) -> set[str]:
         """Those of the ids that the inbox has."""
