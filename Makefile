@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop logs demo test-order test-status test-inventory health-check \
+.PHONY: help run stop logs demo bench test-order test-status test-inventory health-check \
 	test test-unit test-integration test-e2e lint setup setup-dev gen lock clean
 
 help:  ## what there is to say
@@ -24,6 +24,9 @@ logs: setup  ## the logs of all processes as one story
 
 demo: setup  ## the five endings of an order, and a service that is killed in the middle of one
 	@$(SAGAPROOF) demo
+
+bench: setup  ## how fast it is, on a shop of its own: make bench ARGS="--postgres" (see docs/performance.md)
+	@$(SAGAPROOF) bench $(ARGS)
 
 test-order: setup  ## place an order and watch it to its end
 	@$(SAGAPROOF) order product-1

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from sagaproof import cli_operate, cli_shop
+from sagaproof import cli_bench, cli_operate, cli_shop
 from sagaproof.cli_common import Url, console, gateway_at
 from sagaproof.errors import CommandError
 
@@ -86,5 +86,6 @@ def demo(url: Url = None) -> None:
         play(gateway, places(), console())
 
 
+app.add_typer(cli_bench.app)
 app.add_typer(cli_shop.app)
 app.add_typer(cli_operate.app)

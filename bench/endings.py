@@ -1,0 +1,133 @@
+"""When each order ended, read from the topic `orders` afterwards, so that reading costs the run nothing.
+
+An ending is an OrderCompleted or OrderCancelled. Its time is the record's timestamp: the producer sets it when the
+order service hands the event over, after its transaction has committed. It is in whole milliseconds, cut off; one is
+added, so that the error is never in our favour.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, NamedTuple, cast
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
+from shop.common.v1.common_pb2 import Reason
+from shop.order.v1.events_pb2 import OrderCancelled, OrderCompleted, OrderCreated
+
+from bench.baskets import Basket
+from sagaproof.errors import Unreachable
+from services.saga import full_name
+from services.topics import DOMAIN_TOPICS, TOPICS
+
+ASK_S = 10.0
+SILENT_MAX_S = 15.0
+READ_MAX = 2_000
+_CREATED, _COMPLETED, _CANCELLED = (
+    full_name(event).encode() for event in (OrderCreated, OrderCompleted, OrderCancelled)
+)
+
+
+class Ending(NamedTuple):
+    """How an order ended, when (seconds since 1970), and the id of the event."""
+
+    completed: bool
+    at: float
+    event_id: bytes
+
+
+class Endings:
+    """All endings since `position`, by order id. Each `read` goes on where the last one stopped."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.of: dict[bytes, Ending] = {}
+        self._created: dict[bytes, bytes] = {}
+        self.contradictions: list[str] = []
+        self.repeats = 0
+        """Records that came twice under one id: a crash makes some, and consumers drop them."""
+        self._reasons: dict[str, int] = {}
+        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "bench",  # librdkafka demands one; without subscribe and commit it is never used
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "log_level": 0,
+            }
+        )
+        self._next = self.ends(["orders"])
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def ends(self, topics: Sequence[str] = DOMAIN_TOPICS) -> dict[tuple[str, int], int]:
+        """The offset behind the last record of every partition, in one question. Raises Unreachable."""
+        partitions = {topic.name: topic.partitions for topic in TOPICS}
+        asked: Any = {
+            TopicPartition(name, partition): OffsetSpec.latest()
+            for name in topics
+            for partition in range(partitions[name])
+        }
+        try:
+            answers = cast("Any", self._admin).list_offsets(asked, request_timeout=ASK_S)
+            return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
+        except KafkaException as error:
+            raise Unreachable(f"Kafka: {error.args[0].str()}") from error
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """Of the cancelled orders."""
+        return self._reasons
+
+    @property
+    def created(self) -> Set[bytes]:
+        """The ids of all orders that were created."""
+        return self._created.keys()
+
+    def basket(self, order_id: bytes) -> Basket:
+        """What a created order of one piece is of."""
+        order = OrderCreated.FromString(self._created[order_id]).order
+        return Basket(order.user_id, order.items[0].product_id)
+
+    def read(self) -> None:
+        """All that is there now. Raises Unreachable."""
+        upto = self.ends(["orders"])
+        behind = {place for place, end in upto.items() if self._next[place] < end}
+        self._consumer.assign([TopicPartition(*place, self._next[place]) for place in sorted(behind)])
+        heard_at = time.monotonic()
+        while behind:
+            for record in self._consumer.consume(READ_MAX, timeout=0.5):
+                if error := record.error():
+                    raise Unreachable(f"Kafka: {error.str()}")
+                place = (cast("str", record.topic()), cast("int", record.partition()))
+                offset = cast("int", record.offset())
+                if not self._next[place] <= offset < upto[place]:
+                    continue
+                self._next[place] = offset + 1
+                heard_at = time.monotonic()
+                self._take(cast("bytes", record.key()), cast("Any", record.headers()), record)
+            behind = {place for place in behind if self._next[place] < upto[place]}
+            if time.monotonic() - heard_at > SILENT_MAX_S:
+                raise Unreachable(f"Kafka gave nothing of the topic orders for {SILENT_MAX_S:.0f} s")
+        self._consumer.unassign()
+
+    def _take(self, order_id: bytes, headers: Sequence[tuple[str, bytes]], record: Any) -> None:
+        found = dict(headers)
+        kind = found.get("ce_type", b"")
+        if kind == _CREATED:
+            self._created[order_id] = record.value()
+            return
+        if kind not in (_COMPLETED, _CANCELLED):
+            return
+        ending = Ending(kind == _COMPLETED, (record.timestamp()[1] + 1) / 1000, found["ce_id"])
+        before = self.of.setdefault(order_id, ending)
+        if before is ending:
+            if not ending.completed:
+                name = Reason.Name(OrderCancelled.FromString(record.value()).reason).removeprefix("REASON_")
+                self._reasons[name] = self._reasons.get(name, 0) + 1
+        elif before.event_id == ending.event_id:
+            self.repeats += 1
+        else:
+            self.contradictions.append(f"{order_id.decode()} ended twice: {before.event_id!r}, {ending.event_id!r}")

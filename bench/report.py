@@ -1,0 +1,115 @@
+"""A benchmark's figures on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.results import Bench, Phase, Spread
+from sagaproof import show
+
+MB = 1_000_000
+
+
+def show_all(found: Bench, console: Console) -> None:
+    """Everything that a person wants to see; the rest is in the JSON file."""
+    machine, plan = found.machine, found.plan
+    console.print(
+        Text(
+            f"\n{machine.cores} x {machine.cpu}, {machine.system}, Python {machine.python}, Kafka {machine.kafka}; "
+            f"commit {machine.commit}; load average before: {machine.load_before}"
+        ),
+        soft_wrap=True,
+    )
+    database = "PostgreSQL" if plan["postgres"] else "SQLite"
+    console.print(f"{plan['mode']}, {database}, replicas {plan['replicas']}, {plan['products']} products\n")
+    console.print(_phases(found.phases))
+    console.print()
+    console.print(_processes(found))
+    if found.first_order_s is not None:
+        console.print(f"\nstart to first completed order: {found.first_order_s:.1f} s")
+    if found.idle_cores:
+        console.print(f"idle: {sum(found.idle_cores.values()):.3f} cores")
+    if found.growth is not None:
+        console.print(f"CPU per order of the last 5,000 against the first 5,000: {found.growth:.2f} x")
+    check = found.check
+    if check.wrong:
+        console.print(Text("the count is WRONG:", style="red"))
+        for line in check.wrong:
+            console.print(f"  {line}")
+    else:
+        console.print(
+            Text(
+                f"counted: {check.accepted:,} orders accepted, each ended once, {check.completed:,} completed; "
+                "stock and money add up, no dead letters",
+                style="green",
+            )
+        )
+
+
+def _phases(phases: Sequence[Phase]) -> Table:
+    """A figure a row, a phase a column."""
+    figures: list[tuple[str, Callable[[Phase], str]]] = [
+        ("orders accepted", lambda phase: f"{phase.accepted:,}"),
+        ("accepted a second", lambda phase: f"{phase.accepted_per_s:,.1f}"),
+        ("completed a second", lambda phase: f"{phase.completed_per_s:,.1f}"),
+        ("POST to ending, p50 / p95 / p99, ms", lambda phase: _spread(phase.terminal, "p50_ms", "p95_ms", "p99_ms")),
+        ("POST to COMPLETED on a WebSocket, ms", lambda phase: _spread(phase.watched, "p50_ms", "p95_ms", "p99_ms")),
+        ("POST to its answer, ms", lambda phase: _spread(phase.answer, "p50_ms", "p95_ms", "p99_ms")),
+        ("CPU per completed order, ms", lambda phase: f"{phase.cpu_ms_per_order:.2f}"),
+        ("cores busy during the load", lambda phase: f"{phase.busy_cores:.2f}"),
+        ("database, bytes per order", lambda phase: _each(phase.disk_bytes, phase)),
+        ("topics, bytes per order", lambda phase: _each(phase.topic_bytes, phase)),
+        ("refused, cancelled, lost", lambda phase: f"{sum(phase.errors.values())}, {phase.cancelled}, {phase.lost}"),
+        ("load average before", lambda phase: f"{phase.load_before:.1f}"),
+    ]
+    rows = [[title, *map(figure, phases)] for title, figure in figures]
+    return show.table(["", *(phase.name for phase in phases)], rows, right=[phase.name for phase in phases])
+
+
+def _processes(found: Bench) -> Table:
+    """CPU ms per order of each process and phase; of the fastest: messages in a transaction, memory at its end."""
+    heaviest = max(found.phases, key=lambda phase: phase.completed_per_s)
+    names = list(heaviest.cpu_s)
+    columns = ["CPU per order, ms", *(phase.name for phase in found.phases), "messages a batch", "RSS MB", "PSS MB"]
+    rows = [
+        [
+            name,
+            *(_ms(phase.cpu_s.get(name, 0.0), phase.completed) for phase in found.phases),
+            _batch(heaviest, name),
+            *_memory(heaviest, [name]),
+        ]
+        for name in names
+    ]
+    sums = (_ms(sum(phase.cpu_s.values()), phase.completed) for phase in found.phases)
+    rows.append(["all", *sums, "", *_memory(heaviest, names)])
+    generator = (_ms(phase.generator_cpu_s, phase.completed) for phase in found.phases)
+    rows.append(["(load generator)", *generator, "", "", ""])
+    return show.table(columns, rows, right=columns[1:])
+
+
+def _spread(spread: Spread | None, *names: str) -> str:
+    return " / ".join(f"{getattr(spread, name):,.0f}" for name in names) if spread else "-"
+
+
+def _each(amount: int, phase: Phase) -> str:
+    return f"{amount / phase.completed:,.0f}" if phase.completed else "-"
+
+
+def _ms(cpu_s: float, orders: int) -> str:
+    return f"{1000 * cpu_s / orders:.3f}" if orders else "-"
+
+
+def _batch(phase: Phase, name: str) -> str:
+    count, total = phase.batches.get(name, (0, 0))
+    return f"{total / count:.1f}" if count else ""
+
+
+def _memory(phase: Phase, names: list[str]) -> tuple[str, str]:
+    found = [phase.memory[name] for name in names]
+    rss = sum(each.rss for each in found) / MB
+    pss = [each.pss for each in found if each.pss is not None]
+    return f"{rss:,.0f}", f"{sum(pss) / MB:,.0f}" if len(pss) == len(found) else "-"

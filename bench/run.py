@@ -1,0 +1,187 @@
+"""A benchmark from top to bottom: a shop, goods, phases of load, and the count at the end."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from bench import machine, processes
+from bench.baskets import DIFFERENT, Basket, draw
+from bench.endings import Endings
+from bench.goods import Counted, Goods, differences, write_catalogue
+from bench.load import Spec
+from bench.measuring import Load, Measuring
+from bench.results import Bench, Check, Phase
+from bench.shop import Shop, running, started
+from bench.watcher import WatchSpec
+
+USERS = 2_000
+WARM_UP_ORDERS = 2_000
+GROWTH_PROBE_ORDERS = 5_000
+SAMPLE_EVERY_S = 0.25
+"""In the open loop, beside the load: how often an order is watched over a WebSocket."""
+IDLE_S = 15.0
+PIECES_SPARE = 100_000
+FASTEST_PER_S = 6_000
+"""How many orders a second the shelves are filled for."""
+SHOWN = 10
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to measure. `seconds`, `rate`, `alone` 0 leave their phase out; `orders` is for growth, 0 for none."""
+
+    seconds: float = 60.0
+    connections: int = 32
+    rate: float = 100.0
+    rate_seconds: float = 30.0
+    alone: int = 200
+    orders: int = 0
+    products: int = 3
+    postgres: bool = False
+    mode: str = "choreographed"
+    replicas: int = 1
+    idle_s: float = IDLE_S
+
+
+def bench(plan: Plan, state_home: Path, against: str | None, tell: Callable[[str], None]) -> Bench:
+    """Everything. Raises CommandError when the shop does not start or does not come to rest."""
+    facts = machine.facts()
+    began = time.time()
+    with _shop(plan, state_home, against, tell) as (shop, first_order_s), Goods(shop.places) as goods:
+        products = list(goods.products())
+        tell("restocking and depositing")
+        pieces = int(FASTEST_PER_S * plan.seconds + plan.rate * plan.rate_seconds) + plan.alone + plan.orders
+        goods.fill(products, pieces // len(products) + PIECES_SPARE, USERS)
+        with closing(Endings(shop.state.kafka)) as endings, tempfile.TemporaryDirectory() as folder:
+            before = goods.count(USERS)
+            restarts = _restarts(shop)
+            measuring = Measuring(shop, goods, endings, tell)
+            idle = _idle(shop, plan.idle_s, tell)
+            phases = [measuring.phase(load) for load in _loads(plan, shop, products, Path(folder))]
+            check = _check(measuring, endings, goods, before, draw(USERS, products))
+            if _restarts(shop) != restarts:
+                check.wrong.append("a process of the shop was restarted during the run")
+    return Bench(
+        at=began,
+        machine=facts,
+        plan=msgspec.to_builtins(plan),
+        against=against or "",
+        first_order_s=first_order_s,
+        idle_cores=idle,
+        phases=phases,
+        growth=_growth(phases),
+        check=check,
+    )
+
+
+@contextmanager
+def _shop(
+    plan: Plan, state_home: Path, against: str | None, tell: Callable[[str], None]
+) -> Generator[tuple[Shop, float | None]]:
+    if against:
+        yield running(against, state_home), None
+        return
+    (state_home / "bench").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=state_home / "bench", prefix="shop-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder) / "home"
+        environment, arguments = {"SAGA_MODE": plan.mode}, list[str]()
+        if plan.products != 3:
+            environment["CATALOGUE"] = str(Path(folder) / "catalogue.json")
+            write_catalogue(Path(folder) / "catalogue.json", plan.products)
+        if plan.postgres:
+            arguments.append("--postgres")
+        if plan.replicas != 1:
+            arguments += ["--replicas", str(plan.replicas)]
+        tell("starting a shop")
+        with started(home, state_home / "kafka", arguments, environment) as (shop, first_order_s):
+            yield shop, first_order_s
+
+
+def _loads(plan: Plan, shop: Shop, products: list[str], folder: Path) -> Generator[Load]:
+    address = urlsplit(shop.url)
+    host, port = address.hostname or "", address.port or 80
+    first = 0
+
+    def closed(name: str, *, seconds: float = 0.0, orders: int = 0) -> Load:
+        nonlocal first
+        first += DIFFERENT // 7
+        out = str(folder / f"{first}.load")
+        spec = Spec(host, port, out, plan.connections, USERS, products, 0.0, seconds, orders, first)
+        return Load(name, "closed", "bench.load", spec)
+
+    def watched(orders: int = 0, seconds: float = 0.0, every_s: float = 0.0) -> WatchSpec:
+        nonlocal first
+        first += DIFFERENT // 7
+        out = str(folder / f"{first}.watch")
+        return WatchSpec(host, port, out, USERS, products, every_s, seconds, orders, first)
+
+    yield closed("warm-up", orders=WARM_UP_ORDERS)
+    if plan.orders:
+        fill = plan.orders - WARM_UP_ORDERS - 2 * GROWTH_PROBE_ORDERS
+        yield closed("first 5,000", orders=GROWTH_PROBE_ORDERS)
+        yield closed("growth", orders=fill)
+        yield closed("last 5,000", orders=GROWTH_PROBE_ORDERS)
+    elif plan.seconds:
+        yield closed("closed loop", seconds=plan.seconds)
+    if plan.rate and plan.rate_seconds:
+        beside = watched(seconds=plan.rate_seconds, every_s=SAMPLE_EVERY_S)
+        out = str(folder / "open.load")
+        spec = Spec(host, port, out, plan.connections, USERS, products, plan.rate, plan.rate_seconds, 0, first // 2)
+        yield Load("open loop", "open", "bench.load", spec, beside)
+    if plan.alone:
+        yield Load("one at a time", "alone", "bench.watcher", watched(orders=plan.alone))
+
+
+def _idle(shop: Shop, seconds: float, tell: Callable[[str], None]) -> dict[str, float]:
+    """Cores that each process uses while nobody orders."""
+    if not seconds:
+        return {}
+    tell(f"idle for {seconds:.0f} s")
+    before, began = processes.cpu_s(shop.state), time.monotonic()
+    time.sleep(seconds)
+    took_s = time.monotonic() - began
+    used = processes.difference(before, processes.cpu_s(shop.state))
+    return {name: round(value / took_s, 4) for name, value in used.items()}
+
+
+def _growth(phases: list[Phase]) -> float | None:
+    cost = {phase.name: phase.cpu_ms_per_order for phase in phases}
+    if not cost.get("first 5,000"):
+        return None
+    return round(cost["last 5,000"] / cost["first 5,000"], 3)
+
+
+def _restarts(shop: Shop) -> dict[str, int]:
+    return {name: process.restarts for name, process in shop.state.processes.items()}
+
+
+def _check(measuring: Measuring, endings: Endings, goods: Goods, before: Counted, drawn: list[Basket]) -> Check:
+    """That nothing is lost or doubled."""
+    found, wrong = endings.of, list(endings.contradictions)
+    ours = {order.order_id: drawn[order.n % DIFFERENT] for order in measuring.orders}
+    if len(ours) != len(measuring.orders):
+        wrong.append(f"{len(measuring.orders) - len(ours)} order ids were given out twice")
+    lost = [order_id.decode() for order_id in ours if order_id not in found]
+    if lost:
+        wrong.append(f"{len(lost)} accepted orders have not ended, for example {lost[0]}")
+    unknown = endings.created - ours.keys()
+    if unended := unknown - found.keys():
+        wrong.append(f"{len(unended)} orders that were not accepted were created, and have not ended")
+    completed = [basket for order_id, basket in ours.items() if order_id in found and found[order_id].completed]
+    completed += [endings.basket(order_id) for order_id in unknown if order_id in found and found[order_id].completed]
+    wrong += differences(before, goods.count(USERS), completed)
+    wrong += [f"{service} has {count} dead letters" for service, count in goods.dead_letters().items()]
+    return Check(
+        accepted=len(ours),
+        completed=len(completed),
+        cancelled=dict(endings.reasons),
+        unanswered=len(unknown),
+        repeated_records=endings.repeats,
+        wrong=wrong[:SHOWN] + ([f"and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []),
+    )

@@ -1,0 +1,126 @@
+"""The shop that is measured: one of its own on free ports and in a folder of its own, or one that runs already."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+
+from sagaproof import runstate
+from sagaproof.client import Gateway
+from sagaproof.documents import accepted_decoder, order_decoder
+from sagaproof.errors import CommandError, Unreachable
+from sagaproof.ports import free_ports, is_free
+from sagaproof.running import Places
+from sagaproof.runstate import RunState
+from sagaproof.settings import ADMIN_OFFSET, HTTP_OFFSET
+
+BOOTSTRAP = Path(runstate.__file__).with_name("bootstrap.py")
+READY_WITHIN_S = 120.0
+STOP_WITHIN_S = 25.0
+LOOK_EVERY_S = 0.02
+_OURS = range(12_000, 20_000, 500)
+"""Base ports: below those that tests draw, above those of a shop at its usual place."""
+_PORTS_A_KIND = 43
+
+
+class Shop:
+    """A running shop: where it is, and what `sagaproof run` wrote down of it."""
+
+    def __init__(self, home: Path, url: str) -> None:
+        self.home = home
+        self.url = url
+
+    @property
+    def state(self) -> RunState:
+        """Raises Unreachable if its launcher is gone."""
+        state = runstate.read(self.home)
+        if state is None or not state.supervisor.find():
+            raise Unreachable(f"the shop under {self.home} has ended; its logs are in {self.home / 'logs'}")
+        return state
+
+    @property
+    def places(self) -> Places:
+        return Places(self.state)
+
+    def ready(self) -> bool:
+        state = runstate.read(self.home)
+        if state is None or not all(process.ready for process in state.processes.values()):
+            return False
+        try:
+            return httpx.get(f"{self.url}/ready", timeout=2.0, trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def started(
+    home: Path, jars: Path, arguments: list[str], environment: Mapping[str, str]
+) -> Generator[tuple[Shop, float]]:
+    """A shop that runs for the length of the block, and after how many seconds its first order was completed.
+
+    It begins with what `make run` does: set-up, which has nothing left to do. `arguments` go to `sagaproof run`. Raises
+    CommandError.
+    """
+    base, port = _free_ports()
+    home.mkdir(parents=True)
+    (home / "kafka").symlink_to(jars)
+    env = {name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")}
+    env |= {"SAGAPROOF_HOME": str(home), "SAGAPROOF_BASE_PORT": str(base), "PORT": str(port), **environment}
+    shop = Shop(home, f"http://127.0.0.1:{port}")
+    began = time.monotonic()
+    with (home / "run.log").open("wb") as log:
+        subprocess.run([sys.executable, "-I", BOOTSTRAP, "run"], env=env, stdout=log, stderr=log, check=False)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sagaproof", "run", *arguments], env=env, stdout=log, stderr=log
+        )
+    try:
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not shop.ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                said = (home / "run.log").read_text(errors="replace").strip().splitlines()[-5:]
+                raise CommandError("the shop did not start", said)
+            time.sleep(LOOK_EVERY_S)
+        with Gateway(shop.url) as gateway:
+            _complete_one(gateway)
+        yield shop, round(time.monotonic() - began, 2)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def running(url: str, home: Path) -> Shop:
+    """The shop that runs at this URL; its launcher wrote to `home`. Raises CommandError."""
+    state = runstate.read(home)
+    if state is None or state.gateway != url.rstrip("/"):
+        where = f"{state.gateway} runs" if state else "nothing runs"
+        raise CommandError(f"{where} under {home}; set SAGAPROOF_HOME to the home of the shop at {url}")
+    return Shop(home, url.rstrip("/"))
+
+
+def _complete_one(gateway: Gateway) -> None:
+    placed = accepted_decoder.decode(gateway.place([("product-1", 1)], user="bench-first"))
+    with closing(gateway.watch(placed.order_id, within_s=READY_WITHIN_S)) as documents:
+        for document in documents:
+            if order_decoder.decode(document).status == "COMPLETED":
+                return
+    raise CommandError("the first order was not completed")
+
+
+def _free_ports() -> tuple[int, int]:
+    for base in _OURS:
+        wanted = [base + offset + n for offset in (0, ADMIN_OFFSET, HTTP_OFFSET) for n in range(_PORTS_A_KIND)]
+        if all(map(is_free, wanted)):
+            return base, free_ports(1)[0]
+    raise CommandError("no free ports for a shop of its own")
