@@ -1,6 +1,7 @@
 """Wiring: the one place that reads the environment and puts a service's parts together."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -125,6 +126,7 @@ async def _serve(given: EngineSettings, service: Service) -> str:
     }
     checking = asyncio.create_task(keep_checking(parts.health, health_servicer, checks))
     parts.start()
+    _calm_the_collector()
     log.info("started", extra={"port": given.grpc_port})
     await stop.wait()
     checking.cancel()
@@ -133,6 +135,13 @@ async def _serve(given: EngineSettings, service: Service) -> str:
     await asyncio.gather(*(server.stop(RPC_GRACE_S) for server in servers))
     log.info("stopped")
     return problems[0]
+
+
+def _calm_the_collector() -> None:
+    """A batch makes tens of thousands of objects, and next to no cycles: a tenth of all time went into looking for them."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _health_servicer() -> Any:
@@ -154,7 +163,7 @@ class _Parts:
         self.store = open_store(given.database_url)
         self.commands = Commands(self.mailbox, self.store)
         self.publisher = KafkaPublisher(given.kafka_bootstrap_servers, participant.name, self.health.beat)
-        self.observer = KafkaObserver(given.kafka_bootstrap_servers, participant.name, participant.topics)
+        self.observer = KafkaObserver(given.kafka_bootstrap_servers, participant.consumer_group, participant.topics)
         self.spans = _spans(given, participant)
         retry = Retry(self.stopping, self._note_retry)
         engine = Engine(
@@ -170,7 +179,7 @@ class _Parts:
         AtScrape(participant.name, self.observer, self.store, self.mailbox)
         self.intake = KafkaIntake(
             given.kafka_bootstrap_servers,
-            participant.name,
+            participant.consumer_group,
             given.instance,
             participant.topics,
             self.mailbox,
