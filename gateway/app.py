@@ -20,7 +20,7 @@ from gateway.edge import Edge
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.problems import FieldError, ProblemError
-from gateway.routes import orders, reads, system, watching
+from gateway.routes import marketing, orders, reads, system, watching
 from gateway.services import Services
 from gateway.settings import Settings
 from gateway.state import Gateway
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> Edge:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for module in (orders, reads, watching, system):
+    for module in (orders, reads, watching, marketing, system):
         app.include_router(module.router)
     app.mount("/docs/assets", system.docs_assets)
     app.add_exception_handler(ProblemError, _problem)

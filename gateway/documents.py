@@ -7,9 +7,22 @@ from typing import NamedTuple
 from google.protobuf.descriptor import EnumDescriptor
 from shop.common.v1 import common_pb2
 from shop.inventory.v1 import service_pb2 as inventory_pb2
+from shop.marketing.v1 import service_pb2 as marketing_pb2
 from shop.status.v1 import service_pb2 as status_pb2
 
-from gateway.models import Delivery, Item, Money, Payment, Product, StatusDocument, TimelineEntry
+from gateway.models import (
+    DailySales,
+    Delivery,
+    Item,
+    LifetimeValue,
+    Money,
+    Overview,
+    Payment,
+    Popularity,
+    Product,
+    StatusDocument,
+    TimelineEntry,
+)
 
 
 class Snapshot(NamedTuple):
@@ -90,6 +103,47 @@ def product(message: inventory_pb2.Product) -> Product:
         price=_money(message.price),
         available=message.available,
         reserved=message.reserved,
+    )
+
+
+def overview(message: marketing_pb2.GetOverviewResponse) -> Overview:
+    return Overview(
+        completed=message.completed,
+        cancelled=message.cancelled,
+        cancelled_by_reason={
+            _name(common_pb2.Reason.DESCRIPTOR, each.reason): each.orders for each in message.cancelled_by_reason
+        },
+        customers=message.customers,
+        pieces=message.pieces,
+        revenue=_money(message.revenue),
+        refunded=_money(message.refunded),
+        average_order_value=_money(message.average_order_value),
+        currencies=list(message.currencies),
+    )
+
+
+def lifetime_value(message: marketing_pb2.LifetimeValue) -> LifetimeValue:
+    return LifetimeValue(user_id=message.user_id, orders=message.orders, value=_money(message.value))
+
+
+def popularity(message: marketing_pb2.Popularity) -> Popularity:
+    return Popularity(
+        product_id=message.product_id,
+        name=message.name or None,
+        pieces=message.pieces,
+        orders=message.orders,
+        revenue=_money(message.revenue),
+    )
+
+
+def daily_sales(message: marketing_pb2.DailySales) -> DailySales:
+    return DailySales(
+        day=message.day,
+        orders=message.orders,
+        pieces=message.pieces,
+        revenue=_money(message.revenue),
+        refunded=_money(message.refunded),
+        cancelled=message.cancelled,
     )
 
 

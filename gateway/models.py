@@ -115,3 +115,40 @@ class Product(_Outgoing):
     price: Money
     available: int
     reserved: int
+
+
+class Overview(_Outgoing):
+    """What was sold. Amounts, and what is counted of sales, are of one currency."""
+
+    completed: int
+    cancelled: int = Field(description="In whatever currency.")
+    cancelled_by_reason: dict[str, int] = Field(description="Only reasons that occurred.")
+    customers: int = Field(description="Who has completed an order, in whatever currency.")
+    pieces: int
+    revenue: Money
+    refunded: Money = Field(description="Charged for orders that were cancelled, and given back; no revenue.")
+    average_order_value: Money
+    currencies: list[str] = Field(description="All in which something was sold.")
+
+
+class LifetimeValue(_Outgoing):
+    user_id: str
+    orders: int = Field(description="Completed ones.")
+    value: Money = Field(description="The sum of their totals.")
+
+
+class Popularity(_Outgoing):
+    product_id: str
+    name: str | None = Field(description="null if the catalogue does not have it any more.")
+    pieces: int
+    orders: int
+    revenue: Money
+
+
+class DailySales(_Outgoing):
+    day: str = Field(json_schema_extra={"format": "date"}, description="In UTC.")
+    orders: int = Field(description="Completed ones.")
+    pieces: int
+    revenue: Money
+    refunded: Money
+    cancelled: int = Field(description="Orders, in whatever currency.")

@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 from fastapi import Query
+from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from gateway.problems import invalid
@@ -22,7 +23,7 @@ _MAX_CURSOR_CHARS = 1_000
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many at most.")]
 CursorText = Annotated[
-    Annotated[str, Query(max_length=_MAX_CURSOR_CHARS)] | SkipJsonSchema[None],
+    Annotated[str, Field(max_length=_MAX_CURSOR_CHARS)] | SkipJsonSchema[None],
     Query(description="The `nextCursor` of the page before; without it, the first page."),
 ]
 

@@ -6,17 +6,28 @@ import re
 from collections.abc import Sequence
 
 import grpc
+from grpc import aio
 from pydantic.alias_generators import to_camel
 from shop.common.v1 import common_pb2
 from shop.inventory.v1 import service_pb2 as inventory_pb2
 from shop.inventory.v1 import service_pb2_grpc as inventory_grpc
+from shop.marketing.v1 import service_pb2 as marketing_pb2
+from shop.marketing.v1 import service_pb2_grpc as marketing_grpc
 from shop.order.v1 import service_pb2 as order_pb2
 from shop.order.v1 import service_pb2_grpc as order_grpc
 from shop.status.v1 import service_pb2 as status_pb2
 from shop.status.v1 import service_pb2_grpc as status_grpc
 
 from gateway import documents, problems, trace
-from gateway.backends import Backend, FieldViolation, Patience, RefusedError, UnavailableError
+from gateway.backends import (
+    Backend,
+    FieldViolation,
+    Patience,
+    RefusedError,
+    RequestT,
+    ResponseT,
+    UnavailableError,
+)
 from gateway.breaker import Breaker
 from gateway.documents import Snapshot
 from gateway.joiner import Joiner, QueueFullError
@@ -39,10 +50,14 @@ class Services:
         self.order = backend("order", settings.order_address)
         self.inventory = backend("inventory", settings.inventory_address)
         self.status = backend("status", settings.status_address)
-        self.all: Sequence[Backend] = (self.order, self.inventory, self.status)
+        self.marketing = backend("marketing", settings.marketing_address)
+        # What an order needs; without the others the gateway is ready all the same.
+        self.needed: Sequence[Backend] = (self.order, self.inventory, self.status)
+        self.all: Sequence[Backend] = (*self.needed, self.marketing)
         self._orders = order_grpc.OrderServiceStub(self.order.channel)
         self._inventory = inventory_grpc.InventoryServiceStub(self.inventory.channel)
         self.statuses = status_grpc.StatusServiceStub(self.status.channel)
+        self._marketing = marketing_grpc.MarketingServiceStub(self.marketing.channel)
         self._reading = Patience(settings.read_attempt_s, settings.read_deadline_s)
         self._placing = Patience(settings.place_attempt_s, settings.place_deadline_s)
         self._joiner = Joiner(
@@ -150,6 +165,31 @@ class Services:
         except UnavailableError as unavailable:
             raise _unavailable(str(unavailable)) from None
         return documents.product(response.product)
+
+    async def overview(self, request: marketing_pb2.GetOverviewRequest) -> marketing_pb2.GetOverviewResponse:
+        return await self._read(self.marketing, self._marketing.GetOverview, request)
+
+    async def lifetime_values(
+        self, request: marketing_pb2.ListLifetimeValuesRequest
+    ) -> marketing_pb2.ListLifetimeValuesResponse:
+        return await self._read(self.marketing, self._marketing.ListLifetimeValues, request)
+
+    async def popularity(self, request: marketing_pb2.ListPopularityRequest) -> marketing_pb2.ListPopularityResponse:
+        return await self._read(self.marketing, self._marketing.ListPopularity, request)
+
+    async def daily_sales(self, request: marketing_pb2.ListDailySalesRequest) -> marketing_pb2.ListDailySalesResponse:
+        return await self._read(self.marketing, self._marketing.ListDailySales, request)
+
+    async def _read(
+        self, backend: Backend, method: aio.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT
+    ) -> ResponseT:
+        """The answer to a question that can only fail by being wrong, or by nobody there to answer."""
+        try:
+            return await backend.call(method, request, self._reading)
+        except RefusedError as refused:
+            raise _refused(refused) from None
+        except UnavailableError as unavailable:
+            raise _unavailable(str(unavailable)) from None
 
 
 def _placing_refused(order_id: str, refused: RefusedError) -> ProblemError:

@@ -30,6 +30,7 @@ class Settings(BaseModel):
     order_address: Address = "127.0.0.1:9051"
     inventory_address: Address = "127.0.0.1:9052"
     status_address: Address = "127.0.0.1:9056"
+    marketing_address: Address = "127.0.0.1:9057"
 
     # What clients may send. The largest well-formed order (1,000 entries with 64-character ids) is 100 KB of JSON.
     max_body_bytes: Count = 262_144

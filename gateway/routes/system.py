@@ -52,7 +52,7 @@ async def health() -> Health:
 async def ready(request: Request) -> Ready:
     """The services that orders need are ready."""
     gateway = gateway_of(request)
-    backends = gateway.services.all
+    backends = gateway.services.needed
     answers = await asyncio.gather(*(_readiness(each, gateway.settings.read_attempt_s) for each in backends))
     services = {backend.name: answer for backend, answer in zip(backends, answers, strict=True)}
     missing = [f"{name} is {answer}" for name, answer in services.items() if answer != "SERVING"]

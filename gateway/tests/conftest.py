@@ -66,6 +66,7 @@ class Stack:
     order_service: doubles.Service
     inventory_service: doubles.Service
     status_service: doubles.Service
+    marketing_service: doubles.Service
     server: UvicornServer
 
     @property
@@ -91,18 +92,20 @@ def an_order(**changes: Any) -> dict[str, Any]:
 @asynccontextmanager
 async def running(**changes: Any) -> AsyncGenerator[Stack]:
     """A stack whose gateway has these settings changed."""
-    order_port, inventory_port, status_port, port = free_ports(4)
+    order_port, inventory_port, status_port, marketing_port, port = free_ports(5)
     order, status = doubles.OrderDouble(), doubles.StatusDouble()
     services = (
         doubles.order_service(order_port, order),
         doubles.inventory_service(inventory_port, doubles.InventoryDouble()),
         doubles.status_service(status_port, status),
+        doubles.marketing_service(marketing_port, doubles.MarketingDouble()),
     )
     settings = Settings(
         port=port,
         order_address=f"127.0.0.1:{order_port}",
         inventory_address=f"127.0.0.1:{inventory_port}",
         status_address=f"127.0.0.1:{status_port}",
+        marketing_address=f"127.0.0.1:{marketing_port}",
         shutdown_s=1,
     ).model_copy(update=changes)
     async with AsyncExitStack() as stack:

@@ -20,6 +20,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from shop.common.v1 import common_pb2
 from shop.inventory.v1 import service_pb2 as inventory_pb2
 from shop.inventory.v1 import service_pb2_grpc as inventory_grpc
+from shop.marketing.v1 import service_pb2 as marketing_pb2
+from shop.marketing.v1 import service_pb2_grpc as marketing_grpc
 from shop.order.v1 import service_pb2 as order_pb2
 from shop.order.v1 import service_pb2_grpc as order_grpc
 from shop.status.v1 import service_pb2 as status_service_pb2
@@ -218,6 +220,75 @@ class StatusDouble(status_grpc.StatusServiceServicer):
                 queue.put_nowait(status_service_pb2.WatchResponse(order_id=order_id, document=document))
 
 
+class MarketingDouble(marketing_grpc.MarketingServiceServicer):
+    """Three customers; each answer is in the currency that was asked for."""
+
+    VALUES = (("bob", 1, 12998), ("cy", 1, 12998), ("ada", 2, 10997))
+
+    async def GetOverview(
+        self, request: marketing_pb2.GetOverviewRequest, context: aio.ServicerContext[Any, Any]
+    ) -> marketing_pb2.GetOverviewResponse:
+        reason = common_pb2.REASON_OUT_OF_STOCK
+        return marketing_pb2.GetOverviewResponse(
+            completed=4,
+            cancelled=2,
+            cancelled_by_reason=[marketing_pb2.CancelledOrders(reason=reason, orders=2)],
+            customers=3,
+            pieces=7,
+            revenue=_amount(36993, request.currency),
+            refunded=_amount(0, request.currency),
+            average_order_value=_amount(9248, request.currency),
+            currencies=["USD"],
+        )
+
+    async def ListLifetimeValues(
+        self, request: marketing_pb2.ListLifetimeValuesRequest, context: aio.ServicerContext[Any, Any]
+    ) -> marketing_pb2.ListLifetimeValuesResponse:
+        after = (-request.after.amount_minor, request.after.user_id) if request.HasField("after") else (-(10**18), "")
+        behind = [each for each in self.VALUES if (-each[2], each[0]) > after]
+        values = [
+            marketing_pb2.LifetimeValue(user_id=user_id, orders=orders, value=_amount(minor, request.currency))
+            for user_id, orders, minor in behind[: request.limit]
+        ]
+        following = None
+        if len(behind) > request.limit:
+            last = values[-1]
+            following = marketing_pb2.LifetimeValuePosition(amount_minor=last.value.amount_minor, user_id=last.user_id)
+        return marketing_pb2.ListLifetimeValuesResponse(values=values, next=following)
+
+    async def ListPopularity(
+        self, request: marketing_pb2.ListPopularityRequest, context: aio.ServicerContext[Any, Any]
+    ) -> marketing_pb2.ListPopularityResponse:
+        products = [
+            marketing_pb2.Popularity(
+                product_id=product_id, name=name, pieces=4, orders=3, revenue=_amount(11996, request.currency)
+            )
+            for product_id, name in (("product-1", "Premium Widget"), ("gone", ""))
+        ]
+        return marketing_pb2.ListPopularityResponse(products=products[: request.limit])
+
+    async def ListDailySales(
+        self, request: marketing_pb2.ListDailySalesRequest, context: aio.ServicerContext[Any, Any]
+    ) -> marketing_pb2.ListDailySalesResponse:
+        days = [
+            marketing_pb2.DailySales(
+                day=day,
+                orders=3,
+                pieces=5,
+                revenue=_amount(30995, request.currency),
+                refunded=_amount(62979, request.currency),
+                cancelled=1,
+            )
+            for day in ("2026-01-01", "2026-01-02")
+            if request.first_day <= day <= (request.last_day or "9")
+        ]
+        return marketing_pb2.ListDailySalesResponse(days=days)
+
+
+def _amount(amount_minor: int, currency: str) -> common_pb2.Money:
+    return common_pb2.Money(amount_minor=amount_minor, currency=currency or "USD")
+
+
 class HealthDouble(health_pb2_grpc.HealthServicer):
     def __init__(self) -> None:
         self.serving = True
@@ -268,3 +339,7 @@ def inventory_service(port: int, double: InventoryDouble) -> Service:
 
 def status_service(port: int, double: StatusDouble) -> Service:
     return Service(port, lambda server: status_grpc.add_StatusServiceServicer_to_server(double, server))
+
+
+def marketing_service(port: int, double: MarketingDouble) -> Service:
+    return Service(port, lambda server: marketing_grpc.add_MarketingServiceServicer_to_server(double, server))

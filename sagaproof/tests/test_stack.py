@@ -25,6 +25,7 @@ def test_every_service_has_its_contract_ports_and_a_name_of_its_own(tmp_path: Pa
     parts = {part.spec.name: part for part in shop(tmp_path).parts}
     assert (parts["order"].grpc, parts["order"].admin, parts["order"].http) == (9051, 9151, 9251)
     assert (parts["status"].grpc, parts["status"].admin, parts["status"].http) == (9056, 9156, 9256)
+    assert (parts["marketing"].grpc, parts["marketing"].admin, parts["marketing"].http) == (9057, 9157, 9257)
     env = parts["payment"].spec.env
     assert env["INSTANCE"] == "payment-0"
     assert env["DATABASE_URL"] == f"sqlite:///{tmp_path}/data/payment.db"

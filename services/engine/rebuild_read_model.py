@@ -19,6 +19,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
+from services.engine.batch import decode_state
 from services.engine.mailbox import Mailbox
 from services.engine.messages import Record
 from services.engine.observer import Position
@@ -222,7 +223,7 @@ class ReadModelRebuild:
                 different += [pair.entity for pair in wrong[: NAMED_MAX - len(different)]]
                 different_count += len(wrong)
                 if repairing and wrong:
-                    _put_right(repairing, wrong)
+                    _put_right(self._participant, repairing, wrong)
         return Compared(entities, records, different, different_count, bool(repairing and different_count))
 
 
@@ -234,10 +235,17 @@ def pair_up(stored: Iterable[tuple[str, StateRow]], right: Iterable[tuple[str, S
         yield Pair(entity, by_side.get(0), by_side.get(1))
 
 
-def _put_right(transaction: Transaction, wrong: Iterable[Pair]) -> None:
-    states = {pair.entity: pair.right for pair in wrong if pair.right is not None}
-    transaction.write(Changes(0, states=states))
-    transaction.drop_states([pair.entity for pair in wrong if pair.right is None])
+def _put_right(participant: Participant, transaction: Transaction, wrong: Sequence[Pair]) -> None:
+    """With their places in the indexes: nobody knows what those of a wrong state are."""
+    transaction.drop_states([pair.entity for pair in wrong])
+    changes = Changes(0)
+    for entity, _, row in wrong:
+        if row is not None:
+            changes.states[entity] = row
+            if participant.indexes is not None:
+                state = decode_state(participant.kinds[entity.partition("/")[0]], row.state)
+                changes.indexed += [(place, entity) for place in participant.indexes(state)]
+    transaction.write(changes)
 
 
 def _ids(record: Record) -> set[str]:

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import grpc
 import protovalidate
@@ -20,6 +21,14 @@ from services.engine.store import Store
 
 P = TypeVar("P", bound=Proto)
 Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Found(NamedTuple, Generic[S]):
+    """An entity as an index gives it."""
+
+    position: str
+    id: str
+    state: S
 
 
 class Commands:
@@ -68,6 +77,24 @@ class Commands:
         """All entities of a kind, by id."""
         rows = await asyncio.to_thread(self._store.entities, f"{kind.kind}/")
         return {entity.partition("/")[2]: decode_state(kind, row.state) for entity, row in rows.items()}
+
+    async def page(
+        self,
+        kind: type[S],
+        index: str,
+        bucket: str,
+        after: tuple[str, str] | None,
+        limit: int,
+        *,
+        descending: bool = False,
+    ) -> list[Found[S]]:
+        """Entities of a kind as a read model's index has them, behind `after`: a position and an id."""
+        behind = None if after is None else (after[0], key(kind, after[1]))
+        page = partial(self._store.page, index, bucket, behind, limit, descending=descending)
+        rows = await asyncio.to_thread(page)
+        return [
+            Found(position, entity.partition("/")[2], decode_state(kind, row.state)) for position, entity, row in rows
+        ]
 
 
 current_traceparent: ContextVar[str] = ContextVar("traceparent", default="")

@@ -108,6 +108,7 @@ _UNPUBLISHED_OF = _Statement(_UNPUBLISHED_ALL.where(EVENTS.c.key.in_(_among("key
 _MARK = _Statement(EVENTS.update().where(EVENTS.c.seq.in_(_among("seqs"))).values(published_at_us=bindparam("now_us")))
 _NEXT_TIMER = _Statement(select(sa.func.min(TIMERS.c.due_us)))
 _DROP_STATES = _Statement(ENTITIES.delete().where(ENTITIES.c.entity.in_(_among("entities"))))
+_DROP_INDEXED = _Statement(ENTITY_INDEX.delete().where(ENTITY_INDEX.c.entity.in_(_among("entities"))))
 _SET_STATUS = _Statement(
     DEAD_LETTERS.update()
     .where(DEAD_LETTERS.c.id == bindparam("dead_letter_id"), DEAD_LETTERS.c.status == "open")
@@ -239,6 +240,7 @@ class _Transaction:
 
     def drop_states(self, entities: Sequence[str]) -> None:
         self._cursor.execute(_DROP_STATES.sql, (_json(entities),))
+        self._cursor.execute(_DROP_INDEXED.sql, (_json(entities),))
 
     def _write_dead_letters(self, dead_letters: Sequence[tuple[DeadLetter, NewEvent]]) -> Iterator[NewEvent]:
         for letter, event in dead_letters:

@@ -169,7 +169,7 @@ class Transaction(Protocol):
     def write(self, changes: Changes) -> None: ...
 
     def drop_states(self, entities: Sequence[str]) -> None:
-        """Makes these entities ones that nothing has happened to. Only a Rebuild needs it."""
+        """Makes these entities ones that nothing has happened to, in no index. Only a Rebuild needs it."""
         ...
 
 

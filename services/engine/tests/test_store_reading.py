@@ -57,6 +57,14 @@ def test_an_entity_leaves_an_index(store: Store) -> None:
     assert names(store) == ["x/b", "x/a"]
 
 
+def test_an_entity_whose_state_is_dropped_is_in_no_index(store: Store) -> None:
+    write(store, indexed((by_user("ann", "1"), "x/a"), (by_user("bob", "1"), "x/a"), (by_user("ann", "2"), "x/b")))
+    with store.transaction() as transaction:
+        transaction.drop_states(["x/a"])
+        transaction.write(Changes(2000, states={"x/a": StateRow(1, "{}")}))
+    assert (names(store), names(store, "bob")) == (["x/b"], [])
+
+
 def test_an_index_row_that_is_there_already_is_no_conflict(store: Store) -> None:
     write(store, indexed((by_user("ann", "1"), "x/a")))
     write(store, indexed((by_user("ann", "1"), "x/a")))
