@@ -1,6 +1,7 @@
 """The order service: `python -m services.order`."""
 
 import asyncio
+import time
 from typing import Annotated
 
 import grpc
@@ -16,6 +17,7 @@ from services.engine.main import Service, main
 from services.engine.participant import Refusal, Reply
 from services.engine.rpc import Commands, Context, traceparent
 from services.engine.settings import EngineSettings
+from services.order import metrics
 from services.order.decider import OrderState, Policy, participant
 
 
@@ -31,6 +33,7 @@ class OrderServicer(OrderServiceServicer):
         self._commands = commands
 
     async def PlaceOrder(self, request: pb.PlaceOrderRequest, context: Context) -> pb.PlaceOrderResponse:
+        request.accepted_us = time.time_ns() // 1000
         return await self._commands.execute(request, request.order_id, pb.PlaceOrderResponse, context)
 
     async def PlaceOrders(self, request: pb.PlaceOrdersRequest, context: Context) -> pb.PlaceOrdersResponse:
@@ -39,6 +42,7 @@ class OrderServicer(OrderServiceServicer):
         return pb.PlaceOrdersResponse(results=results)
 
     async def _place(self, order: pb.PlaceOrderRequest, trace: str) -> pb.PlaceOrderResult:
+        order.accepted_us = time.time_ns() // 1000
         try:
             result = await self._commands.decide(order, order.order_id, order.traceparent or trace)
         except MailboxFull as error:
@@ -75,6 +79,7 @@ def build(settings: Settings) -> Service:
         participant(Policy(settings.order_deadline_s), catalogue.read(settings.catalogue)),
         register,
         pb.DESCRIPTOR.services_by_name["OrderService"].full_name,
+        on_events=metrics.on_events,
     )
 
 

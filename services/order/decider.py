@@ -57,6 +57,7 @@ class OrderState(State, frozen=True):
     request_hash: bytes = b""
     asked: tuple[str, ...] = ()
     facts: dict[str, Fact] = {}
+    accepted_us: int = 0
 
     @property
     def outcome(self) -> Outcome:
@@ -90,7 +91,7 @@ def place(policy: Policy, catalogue: Catalogue, states: States, command: api.Pla
     )
     pending = OrderStatus.ORDER_STATUS_PENDING
     return [
-        Event(entity, events.OrderCreated(order=order, request_hash=request_hash)),
+        Event(entity, events.OrderCreated(order=order, request_hash=request_hash, accepted_us=command.accepted_us)),
         StartTimer(entity, DEADLINE, policy.deadline_s),
         Reply(api.PlaceOrderResponse(order_id=command.order_id, status=pending)),
     ]
@@ -182,7 +183,7 @@ def _ending(order: Order, outcome: Outcome) -> events.OrderCompleted | events.Or
 
 
 def created(_: OrderState, event: events.OrderCreated) -> OrderState:
-    return OrderState(event.order.SerializeToString(), event.request_hash)
+    return OrderState(event.order.SerializeToString(), event.request_hash, accepted_us=event.accepted_us)
 
 
 def asked(state: OrderState, event: events.OrderCancellationRequested) -> OrderState:
