@@ -138,7 +138,7 @@ async def _serve(given: EngineSettings, service: Service) -> str:
 
 
 def _calm_the_collector() -> None:
-    """A batch makes tens of thousands of objects, and next to no cycles: a tenth of all time went into looking for them."""
+    """A batch makes thousands of objects and next to no cycles: a tenth of all time went into looking for them."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
