@@ -13,11 +13,20 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 BASE_PORT = 9050
-GRPC_PORTS = {"order": 9051, "inventory": 9052, "payment": 9053, "shipping": 9054, "notification": 9055, "status": 9056}
+GRPC_PORTS = {
+    "order": 9051,
+    "inventory": 9052,
+    "payment": 9053,
+    "shipping": 9054,
+    "notification": 9055,
+    "status": 9056,
+    "marketing": 9057,
+    "orchestrator": 9058,
+}
 ADMIN_OFFSET = 100
 HTTP_OFFSET = 200
 """A service's admin port and HTTP port (/health, /ready, /metrics) are its gRPC port plus these."""
-SAGA_MODES = ("choreographed",)
+SAGA_MODES = ("choreographed", "orchestrated")
 
 
 class SettingsError(ValueError):
@@ -59,6 +68,12 @@ class Settings:
     @property
     def logs(self) -> Path:
         return self.home / "logs"
+
+    @property
+    def grpc_ports(self) -> dict[str, int]:
+        """The services that run in this mode, and their gRPC ports."""
+        unused = "" if self.mode == "orchestrated" else "orchestrator"
+        return {name: port - BASE_PORT + self.base_port for name, port in GRPC_PORTS.items() if name != unused}
 
     def database(self, service: str) -> str:
         """The service's DATABASE_URL."""

@@ -1,6 +1,6 @@
 """The processes of the shop on one machine: Kafka, one process per service, the gateway; their ports and environment.
 
-Ports (contract): a service's gRPC port is 9051 to 9056, its admin port that + 100, its HTTP port that + 200; all listen
+Ports (contract): a service's gRPC port is 9051 to 9058, its admin port that + 100, its HTTP port that + 200; all listen
 on loopback. Kafka takes 9092 or the next free port. Services are stopped after the gateway and before Kafka.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sagaproof import kafka_admin, ports
 from sagaproof.kafka_node import Broker
-from sagaproof.settings import ADMIN_OFFSET, BASE_PORT, GRPC_PORTS, HOST, HTTP_OFFSET, Settings
+from sagaproof.settings import ADMIN_OFFSET, HOST, HTTP_OFFSET, Settings
 from sagaproof.supervisor import ProcessSpec
 from services.topics import TOPICS
 
@@ -57,7 +57,7 @@ class Stack:
 def the_shop(settings: Settings) -> Stack:
     """What `sagaproof run` runs."""
     parts, bootstrap_servers = list[Part](), settings.bootstrap_servers
-    grpc_ports = {name: port - BASE_PORT + settings.base_port for name, port in GRPC_PORTS.items()}
+    grpc_ports = settings.grpc_ports
     if bootstrap_servers is None:
         broker = _broker(settings, avoid={settings.port, *_all_ports(grpc_ports)})
         bootstrap_servers = broker.bootstrap_servers

@@ -1,11 +1,14 @@
 """The saga, as one table: who answers which event with which command, and how an order ends.
 
-Everything that depends on the saga's shape is made from `SAGA`: what each participant consumes, the generic tests, the
-state diagram and the topic map in the docs.
+Everything that depends on the saga's shape is made from `SAGA`: what each participant consumes, what the orchestrator
+sends, the generic tests, the state diagram and the topic map in the docs.
+
+It has two executors. Choreographed, each participant turns the events of its rows into commands for itself.
+Orchestrated, the orchestrator does so for inventory, payment and shipping by the same rows, and sends the commands.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from google.protobuf.message import Message as Proto
@@ -80,7 +83,12 @@ TOPIC_OF: Mapping[type[Proto], str] = {
 if len({(row.participant, row.event) for row in SAGA}) != len(SAGA):
     raise AssertionError("an event means more than one command to the same participant")
 
+Mode = Literal["choreographed", "orchestrated"]
 Translation = tuple[type[Proto], Callable[[Received], Any]]
+
+ORCHESTRATED = ("inventory", "payment", "shipping")
+"""Who takes commands from the orchestrator in orchestrated mode. The rows of all others are the same in both modes."""
+ORCHESTRATED_ROWS = tuple(row for row in SAGA if row.participant in ORCHESTRATED)
 
 
 def full_name(cls: type[Proto]) -> str:
@@ -92,9 +100,63 @@ PUBLIC: Mapping[str, str] = {full_name(cls): topic for cls, topic in TOPIC_OF.it
 """Full name of a public event's type -> its topic."""
 
 
+def commands_topic(participant: str) -> str:
+    """Where the orchestrator's commands to a participant go to, keyed by order id."""
+    return f"{participant}.commands"
+
+
+COMMANDS: Mapping[str, str] = {full_name(row.command): commands_topic(row.participant) for row in ORCHESTRATED_ROWS}
+"""Full name of a command that the orchestrator sends -> its topic."""
+
+
+class Path(NamedTuple):
+    """How the commands of its rows reach a participant: see `Participant`.
+
+    Each path has a consumer group of its own, so that whoever comes back to it goes on where it was, and skips nothing.
+    What is consumed is the same on both: a dead letter of the other path can be replayed.
+    """
+
+    group: str
+    topics: list[str]
+    consumes: dict[str, Translation]
+
+
+def path_of(participant: str, mode: Mode) -> Path:
+    """Of the two that inventory, payment and shipping have, the one of this mode; all others have one."""
+    consumes = consumed_by(participant)
+    if participant not in ORCHESTRATED:
+        return Path(participant, topics_of(consumes), consumes)
+    events = topics_of(consumes)
+    for row in ORCHESTRATED_ROWS:
+        if row.participant == participant:
+            consumes[full_name(row.command)] = (row.command, _the_command_itself)
+    if mode == "choreographed":
+        return Path(participant, events, consumes)
+    return Path(f"{participant}-commands", [commands_topic(participant)], consumes)
+
+
+def _the_command_itself(received: Received) -> Any:
+    return received.body
+
+
 def consumed_by(participant: str) -> dict[str, Translation]:
-    """What a participant consumes when it carries out its own rows: see `Participant.consumes`."""
+    """The events of a participant's rows, and what they mean to it: see `Participant.consumes`."""
     return {full_name(row.event): (row.event, _translation(row)) for row in SAGA if row.participant == participant}
+
+
+OF_INTEREST: tuple[type[Proto], ...] = tuple(
+    dict.fromkeys(event for row in ORCHESTRATED_ROWS for event in (row.event, *row.answers))
+)
+"""What the orchestrator consumes: the events of its rows, and their answers, of which some only end the saga."""
+
+
+def commands_on(received: Received) -> list[Proto]:
+    """The commands that the orchestrator sends on an event: each row's, whatever else is known of the order.
+
+    They depend on nothing but the event. So the same set of events leads to the same commands, in whatever order they
+    come, and to the commands of the other mode.
+    """
+    return [translate(received) for translate in _TRANSLATIONS.get(type(received.body), ())]
 
 
 def topics_of(consumes: Mapping[str, Translation]) -> list[str]:
@@ -111,6 +173,11 @@ def _translation(row: Row) -> Callable[[Received], Any]:
         return lambda received: StopShipment(order=_order(received), reason=fact_of(received.body).reason)
     command: Any = row.command
     return lambda received: command(order=_order(received))
+
+
+_TRANSLATIONS: Mapping[type[Proto], tuple[Callable[[Received], Any], ...]] = {
+    event: tuple(_translation(row) for row in ORCHESTRATED_ROWS if row.event is event) for event in OF_INTEREST
+}
 
 
 def _order(received: Received) -> Any:

@@ -24,10 +24,12 @@ class Topic(NamedTuple):
 
 
 DOMAIN_TOPICS = ("orders", "inventory", "payment", "shipping", "notification")
-SERVICES = ("order", "inventory", "payment", "shipping", "notification", "status")
+COMMAND_TOPICS = ("inventory.commands", "payment.commands", "shipping.commands")
+"""What the orchestrator sends. They are there in both modes: a shop may change its mode at any start."""
+SERVICES = ("order", "inventory", "payment", "shipping", "notification", "status", "marketing", "orchestrator")
 """Every service that consumes, and so has a dead-letter topic."""
 
 TOPICS: tuple[Topic, ...] = (
-    *(Topic(name, PARTITIONS, _DOMAIN) for name in DOMAIN_TOPICS),
+    *(Topic(name, PARTITIONS, _DOMAIN) for name in (*DOMAIN_TOPICS, *COMMAND_TOPICS)),
     *(Topic(f"{service}.dlq", 1, _DEAD_LETTERS) for service in SERVICES),
 )

@@ -115,12 +115,16 @@ class Handler(NamedTuple):
 
 
 class Received(NamedTuple):
-    """An event as a service receives it: what a translation to a command may look at."""
+    """An event as a service receives it: what a translation to a command may look at.
+
+    partition: of its record
+    """
 
     body: Proto
     id: str
     source: str
     time_us: int
+    partition: int = 0
 
 
 class IndexRow(NamedTuple):
@@ -139,8 +143,9 @@ class CannotHappen(Exception):
 class Participant:
     """A service, for the engine.
 
-    name:     the service's name: consumer group, CloudEvents source, dead-letter topic
+    name:     the service's name: CloudEvents source, dead-letter topic
     topics:   what it consumes
+    group:    its consumer group, if that is not its name: who may be told by one of two paths has one for each
     consumes: full name of an event's type -> (its class, translation to the command that it means here)
     handlers: class of a command -> Handler
     folds:    class of an event -> (state, event) -> next state
@@ -163,6 +168,11 @@ class Participant:
     about: Callable[[Any], dict[str, str]] = lambda _: {}
     indexes: Callable[[Any], Iterable[IndexRow]] | None = None
     keeps_log: bool = False
+    group: str = ""
+
+    @property
+    def consumer_group(self) -> str:
+        return self.group or self.name
 
     @cached_property
     def consumes_by_header(self) -> Mapping[bytes | None, tuple[str, type[Proto], Callable[[Received], Any]]]:

@@ -16,7 +16,7 @@ class EngineSettings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     """Each field is the environment variable of the same name in upper case.
 
     instance:     a stable name of this replica, for static membership: service and ordinal
-    database_url: `sqlite:///PATH`
+    database_url: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`
     host:         where gRPC and HTTP listen; admin_host: where the AdminService does
     faults:       whether faults may be injected
     inbox_keep_s: how long ids are kept; at least the longest time after which a message may come again
@@ -31,7 +31,7 @@ class EngineSettings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     http_port: Port
     host: str = "127.0.0.1"
     admin_host: str = "127.0.0.1"
-    saga_mode: Literal["choreographed"] = "choreographed"
+    saga_mode: Literal["choreographed", "orchestrated"] = "choreographed"
     faults: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     inbox_keep_s: Annotated[float, Meta(gt=0)] = 7 * 86_400.0

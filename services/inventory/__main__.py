@@ -54,7 +54,7 @@ def build(settings: Settings) -> Service:
         add_InventoryServiceServicer_to_server(InventoryServicer(products, commands), server)
 
     return Service(
-        participant(products),
+        participant(products, settings.saga_mode),
         register,
         pb.DESCRIPTOR.services_by_name["InventoryService"].full_name,
     )

@@ -254,13 +254,14 @@ def accepted(_: Restocked, event: events.RestockAccepted) -> Restocked:
     return Restocked(event.product_id, event.quantity)
 
 
-def participant(catalogue: Catalogue) -> Participant:
-    consumes = saga.consumed_by("inventory")
+def participant(catalogue: Catalogue, mode: saga.Mode = "choreographed") -> Participant:
+    path = saga.path_of("inventory", mode)
     product_ids = tuple(catalogue)
     return Participant(
         name="inventory",
-        topics=saga.topics_of(consumes),
-        consumes=consumes,
+        group=path.group,
+        topics=path.topics,
+        consumes=path.consumes,
         handlers={
             ReserveInventory: Handler(keys_of_order, partial(reserve, catalogue)),
             CommitReservation: Handler(keys_of_order, commit),

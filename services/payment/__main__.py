@@ -52,7 +52,7 @@ def build(settings: Settings) -> Service:
         add_PaymentServiceServicer_to_server(PaymentServicer(opening, commands), server)
 
     return Service(
-        participant(opening),
+        participant(opening, settings.saga_mode),
         register,
         pb.DESCRIPTOR.services_by_name["PaymentService"].full_name,
     )

@@ -179,12 +179,13 @@ def deposit_accepted(_: Deposited, event: events.DepositAccepted) -> Deposited:
     return Deposited(event.user_id, event.amount.amount_minor, event.amount.currency)
 
 
-def participant(opening: Opening) -> Participant:
-    consumes = saga.consumed_by("payment")
+def participant(opening: Opening, mode: saga.Mode = "choreographed") -> Participant:
+    path = saga.path_of("payment", mode)
     return Participant(
         name="payment",
-        topics=saga.topics_of(consumes),
-        consumes=consumes,
+        group=path.group,
+        topics=path.topics,
+        consumes=path.consumes,
         handlers={
             ChargePayment: Handler(keys_of_order, partial(charge, opening)),
             RefundPayment: Handler(keys_of_order, partial(refund, opening)),

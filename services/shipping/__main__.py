@@ -41,7 +41,7 @@ def build(settings: Settings) -> Service:
         add_ShippingServiceServicer_to_server(ShippingServicer(commands), server)
 
     return Service(
-        participant(Policy(settings.delivery_step_s, settings.parcel_units_max)),
+        participant(Policy(settings.delivery_step_s, settings.parcel_units_max), settings.saga_mode),
         register,
         pb.DESCRIPTOR.services_by_name["ShippingService"].full_name,
     )

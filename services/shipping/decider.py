@@ -88,11 +88,13 @@ def tracking_number(order_id: str) -> str:
 def stop(states: States, command: StopShipment) -> list[Effect]:
     order = command.order
     entity = key(Shipment, order.order_id)
-    match states.get(Shipment, order.order_id).status:
+    before = states.get(Shipment, order.order_id)
+    match before.status:
         case "none":
             return [Event(entity, events.ShipmentFailed(order=order, reason=command.reason))]
         case "shipped":
-            return [Event(entity, events.CancellationRefused(order=order))]
+            # As it has shipped, with its prices: who asks for a stop may not know them, and an ending may follow.
+            return [Event(entity, events.CancellationRefused(order=Order.FromString(before.order)))]
         case _:
             return []
 
@@ -129,12 +131,13 @@ def progressed(state: Shipment, event: events.DeliveryProgressed) -> Shipment:
     return Shipment(state.status, state.tracking_number, DeliveryStatus.Name(event.status), state.order)
 
 
-def participant(policy: Policy) -> Participant:
-    consumes = saga.consumed_by("shipping")
+def participant(policy: Policy, mode: saga.Mode = "choreographed") -> Participant:
+    path = saga.path_of("shipping", mode)
     return Participant(
         name="shipping",
-        topics=saga.topics_of(consumes),
-        consumes=consumes,
+        group=path.group,
+        topics=path.topics,
+        consumes=path.consumes,
         handlers={
             ShipOrder: Handler(keys_of_order, partial(ship, policy)),
             StopShipment: Handler(keys_of_order, stop),

@@ -7,6 +7,10 @@ in any order), a timer fires, the customer asks to cancel. `explore` walks all o
 A message may come any number of times: in every world, each participant is given again whatever it has read before,
 and must neither say nor change anything. So worlds with duplicates are no other worlds, and need no walk of their own.
 There is no inbox here: participants are idempotent by their state alone.
+
+With both modes of the saga at once, everybody reads on either path whenever it likes. So what is walked is every way of
+switching the mode: at any point, of one participant after the other, to and fro, as often as one likes. An end is then
+where nothing can happen as long as everybody stays in one mode, whatever is still unread on the other path.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,9 +25,11 @@ from shop.order.v1.service_pb2 import CancelOrderRequest, PlaceOrderRequest
 from services import saga
 from services.engine.participant import Effect, Event, Participant, Received, StartTimer, State, StopTimer, TimerFired
 from services.tests.given import decide, fold
+from services.topics import COMMAND_TOPICS
 
-TOPICS = ("orders", "inventory", "payment", "shipping")
+TOPICS = ("orders", "inventory", "payment", "shipping", *COMMAND_TOPICS)
 """Those that a participant reads; what is said elsewhere (notifications) is only counted."""
+TOPIC_OF: Mapping[str, str] = {**saga.PUBLIC, **saga.COMMANDS}
 
 
 class Local(NamedTuple):
@@ -85,6 +91,7 @@ class Machine:
         participant: Participant,
         events: Events,
         channels: Sequence[tuple[str, str]],
+        topics: Mapping[saga.Mode, Sequence[str]],
         deaf_to: AbstractSet[type[Proto]],
         check: Callable[..., None],
     ) -> None:
@@ -96,7 +103,8 @@ class Machine:
         self._steps: dict[tuple[int, int | TimerFired], Step] = {}
         self._idle: set[tuple[int, int]] = set()
         self.locals: list[Local] = []
-        self.channels = [n for n, (topic, _) in enumerate(channels) if topic in participant.topics]
+        self.paths = {mode: [n for n, (topic, _) in enumerate(channels) if topic in topics[mode]] for mode in topics}
+        self.channels = sorted({channel for path in self.paths.values() for channel in path})
         start = Local({}, frozenset(), ())
         self.start = self._number(start)
         for command in participant.at_start:
@@ -139,7 +147,7 @@ class Machine:
         )
         number = self._number(after)
         self._check(before, after)
-        public = tuple(n for n, body in zip(said, bodies, strict=True) if saga.TOPIC_OF.get(type(body)) in TOPICS)
+        public = tuple(n for n, body in zip(said, bodies, strict=True) if topic_of(body) in TOPICS)
         return Step(number, public)
 
     def _number(self, local: Local) -> int:
@@ -148,6 +156,18 @@ class Machine:
             self._numbers[content] = len(self.locals)
             self.locals.append(local)
         return self._numbers[content]
+
+
+def topics_of(participant: Participant, mode: saga.Mode) -> Sequence[str]:
+    """What it reads in this mode."""
+    if participant.name == "orchestrator":
+        return participant.topics if mode == "orchestrated" else ()
+    return saga.path_of(participant.name, mode).topics
+
+
+def topic_of(body: Proto) -> str | None:
+    """Of an event or a command; None if it is private."""
+    return TOPIC_OF.get(saga.full_name(type(body)))
 
 
 def _timers(running: frozenset[tuple[str, str]], command: Any, effects: Sequence[Effect]) -> frozenset[tuple[str, str]]:
@@ -173,6 +193,9 @@ class Saga:
     """Some orders, from their acceptance on.
 
     check:    is given every step of a participant: its Local before and after
+    modes:    those that the saga may run in, at any point
+    eager:    what does nothing is read at once. That spares worlds and loses none: what does nothing now does nothing
+              later, which is asserted of all that was read.
     cancel:   the customer may ask at any point (and asks again at every later one)
     deadline: it may fire at any point; otherwise only when nothing else can happen
     deaf:     (participant, type of event): messages that are lost on their way, as if dead-lettered
@@ -184,14 +207,25 @@ class Saga:
         requests: Sequence[PlaceOrderRequest],
         check: Callable[[Local, Local], None],
         *,
+        modes: Sequence[saga.Mode] = ("choreographed",),
+        eager: bool = False,
         cancel: bool = False,
         deadline: bool = False,
         deaf: AbstractSet[tuple[str, type[Proto]]] = frozenset(),
     ) -> None:
         self.events = Events()
+        self._modes = modes
+        self._eager = eager
         self._channels = [(topic, request.order_id) for request in requests for topic in TOPICS]
         self.machines = [
-            Machine(p, self.events, self._channels, {event for name, event in deaf if name == p.name}, check)
+            Machine(
+                p,
+                self.events,
+                self._channels,
+                {mode: topics_of(p, mode) for mode in modes},
+                {event for name, event in deaf if name == p.name},
+                check,
+            )
             for p in participants
         ]
         self._order = next(n for n, p in enumerate(participants) if p.name == "order")
@@ -217,10 +251,11 @@ class Saga:
             found.worlds += 1
             check(world)
             self._nothing_happens_twice(world)
-            following = list(self._following(world))
-            if not following:
+            quiet = any(self._is_quiet(world, mode) for mode in self._modes)
+            if quiet and not any(m.locals[local].timers for m, local in zip(self.machines, world.locals, strict=True)):
                 found.ends.append(world)
-            fresh = [other for other in {*following, *self._cancelled(world)} if other not in seen]
+            following = {*self._following(world, quiet), *self._cancelled(world)}
+            fresh = [other for other in following if other not in seen]
             seen.update(fresh)
             waiting += fresh
         return found
@@ -229,13 +264,19 @@ class Saga:
         n = next(n for n, machine in enumerate(self.machines) if machine.participant.name == name)
         return self.machines[n].locals[world.locals[n]]
 
-    def _following(self, world: World) -> Iterator[World]:
+    def _is_quiet(self, world: World, mode: saga.Mode) -> bool:
+        """Whether there is nothing to read in this mode."""
+        return all(
+            world.read[n][channel] == len(world.logs[channel])
+            for n, machine in enumerate(self.machines)
+            for channel in machine.paths[mode]
+        )
+
+    def _following(self, world: World, quiet: bool) -> Iterator[World]:
         """What happens by itself."""
-        quiet = True
         for n, machine in enumerate(self.machines):
             for channel in machine.channels:
                 if world.read[n][channel] < len(world.logs[channel]):
-                    quiet = False
                     step = machine.take(world.locals[n], world.logs[channel][world.read[n][channel]])
                     yield self._after(world, n, step, channel)
         for n, machine in enumerate(self.machines):
@@ -264,23 +305,25 @@ class Saga:
         logs = list(world.logs)
         for event in step.published:
             body: Any = self.events.bodies[event]
-            at = self._channels.index((saga.TOPIC_OF[type(body)], body.order.order_id))
+            at = self._channels.index((topic_of(body), body.order.order_id))
             logs[at] = (*logs[at], event)
         read = list(world.read)
         if channel is not None:
             read[n] = (*read[n][:channel], read[n][channel] + 1, *read[n][channel + 1 :])
-        return World(
-            (*world.locals[:n], step.local, *world.locals[n + 1 :]),
-            tuple(logs),
-            tuple(self._skip(m, logs, positions) for m, positions in zip(self.machines, read, strict=True)),
-            world.asked,
-        )
+        numbers = (*world.locals[:n], step.local, *world.locals[n + 1 :])
+        skipped = [self._skip(*parts, logs) for parts in zip(self.machines, numbers, read, strict=True)]
+        return World(numbers, tuple(logs), tuple(skipped), world.asked)
 
-    def _skip(self, machine: Machine, logs: Sequence[tuple[int, ...]], read: tuple[int, ...]) -> tuple[int, ...]:
+    def _skip(
+        self, machine: Machine, local: int, read: tuple[int, ...], logs: Sequence[tuple[int, ...]]
+    ) -> tuple[int, ...]:
         """Events that mean nothing to a participant are read over at once."""
         positions = list(read)
         for channel in machine.channels:
             log = logs[channel]
-            while positions[channel] < len(log) and not machine.hears(log[positions[channel]]):
+            while positions[channel] < len(log) and self._means_nothing(machine, local, log[positions[channel]]):
                 positions[channel] += 1
         return tuple(positions)
+
+    def _means_nothing(self, machine: Machine, local: int, event: int) -> bool:
+        return not machine.hears(event) or (self._eager and machine.take(local, event) == Step(local, ()))

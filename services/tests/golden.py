@@ -1,4 +1,4 @@
-"""The golden bytes of every event: what has been released must decode and fold for ever.
+"""The golden bytes of every event and every sent command: what has been released must decode and fold for ever.
 
 `python -m services.tests.golden` adds the events that `proto/golden/events.json` does not have yet, from the samples.
 It never changes an entry: one that no longer fits is a broken promise to everybody who has such events stored.
@@ -13,11 +13,11 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message as Proto
 from google.protobuf.message_factory import GetMessageClass
 
-from services.saga import full_name
+from services.saga import ORCHESTRATED, full_name
 from services.tests.shop import SAMPLES
 
 FILE = Path(__file__).parents[2] / "proto" / "golden" / "events.json"
-PACKAGES = ("admin", "inventory", "notification", "order", "payment", "shipping")
+PACKAGES = ("admin", "inventory", "notification", "orchestrator", "order", "payment", "shipping")
 
 
 class Golden(msgspec.Struct, frozen=True):
@@ -33,8 +33,10 @@ def read() -> dict[str, Golden]:
 
 
 def event_types() -> dict[str, type[Proto]]:
-    """Every message of every package's `events.proto`, by its full name."""
-    files = [import_module(f"shop.{package}.v1.events_pb2").DESCRIPTOR for package in PACKAGES]
+    """By its full name, every message of every package's `events.proto`, and of a `commands.proto` that is sent."""
+    names = [f"{package}.v1.events_pb2" for package in PACKAGES]
+    names += [f"{package}.v1.commands_pb2" for package in ORCHESTRATED]
+    files = [import_module(f"shop.{name}").DESCRIPTOR for name in names]
     classes = [GetMessageClass(message) for file in files for message in file.message_types_by_name.values()]
     return {full_name(cls): cls for cls in classes}
 

@@ -1,6 +1,6 @@
 """The ways in which an order can end, and what has to be ordered for each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ from google.protobuf.message import Message as Proto
 from shop.common.v1.common_pb2 import OrderItem
 from shop.order.v1.service_pb2 import PlaceOrderRequest
 
+from services.saga import Mode
 from services.tests.explorer import Local, Saga
 from services.tests.shop import ORDER_ID, PARTICIPANTS, USER_ID
 
@@ -43,13 +44,19 @@ SCENARIOS = {
 def saga_of(
     pieces: Mapping[str, int],
     *,
+    modes: Sequence[Mode] = ("choreographed",),
+    eager: bool = False,
+    without: AbstractSet[str] = frozenset(),
     cancel: bool = False,
     deadline: bool = False,
     deaf: AbstractSet[tuple[str, type[Proto]]] = frozenset(),
     check: Callable[[Local, Local], None] = lambda _, __: None,
 ) -> Saga:
-    """One order of these pieces, with all participants that have a part in it: see `Saga`."""
+    """One order of these pieces, with all participants that have a part in it, but for `without`: see `Saga`."""
     items = [OrderItem(product_id=product_id, quantity=quantity) for product_id, quantity in pieces.items()]
     request = PlaceOrderRequest(order_id=ORDER_ID, user_id=USER_ID, items=items)
-    participants = [PARTICIPANTS[n] for n in ("order", "inventory", "payment", "shipping", "notification")]
-    return Saga(participants, [request], check, cancel=cancel, deadline=deadline, deaf=deaf)
+    names = ["order", "inventory", "payment", "shipping", "notification"]
+    if "orchestrated" in modes:
+        names.append("orchestrator")
+    participants = [PARTICIPANTS[name] for name in names if name not in without]
+    return Saga(participants, [request], check, modes=modes, eager=eager, cancel=cancel, deadline=deadline, deaf=deaf)

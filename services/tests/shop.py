@@ -3,18 +3,25 @@
 from collections.abc import Mapping
 
 from google.protobuf.message import Message as Proto
+from google.protobuf.timestamp_pb2 import Timestamp
 from shop.admin.v1.events_pb2 import DeadLettered
 from shop.common.v1.common_pb2 import DeliveryStatus, Money, Order, OrderItem, Reason
+from shop.inventory.v1 import commands_pb2 as inventory_commands
 from shop.inventory.v1 import events_pb2 as inventory_events
 from shop.notification.v1 import events_pb2 as notification_events
+from shop.orchestrator.v1 import events_pb2 as orchestrator_events
 from shop.order.v1 import events_pb2 as order_events
+from shop.payment.v1 import commands_pb2 as payment_commands
 from shop.payment.v1 import events_pb2 as payment_events
+from shop.shipping.v1 import commands_pb2 as shipping_commands
 from shop.shipping.v1 import events_pb2 as shipping_events
 
 from services import catalogue
 from services.engine.participant import Participant
 from services.inventory import decider as inventory
+from services.marketing import fold as marketing
 from services.notification import decider as notification
+from services.orchestrator import decider as orchestrator
 from services.order import decider as order_service
 from services.payment import decider as payment
 from services.shipping import decider as shipping
@@ -32,9 +39,21 @@ PARTICIPANTS: Mapping[str, Participant] = {
         payment.participant(payment.Opening()),
         shipping.participant(shipping.Policy()),
         notification.participant(),
+        orchestrator.participant(),
         status.participant(),
+        marketing.participant(),
     )
 }
+
+TOLD: Mapping[str, Participant] = {
+    participant.name: participant
+    for participant in (
+        inventory.participant(CATALOGUE, "orchestrated"),
+        payment.participant(payment.Opening(), "orchestrated"),
+        shipping.participant(shipping.Policy(), "orchestrated"),
+    )
+}
+"""Those who take commands from the orchestrator, as they are in orchestrated mode."""
 
 
 def usd(amount_minor: int) -> Money:
@@ -84,6 +103,19 @@ SAMPLES: tuple[Proto, ...] = (
     shipping_events.DeliveryProgressed(
         order=PRICED, status=DeliveryStatus.DELIVERY_STATUS_IN_TRANSIT, tracking_number="SP-0123456789AB"
     ),
+    orchestrator_events.StepTaken(
+        fact="ShipmentFailed",
+        reason=Reason.REASON_SHIPMENT_FAILED,
+        detail="PARCEL_TOO_LARGE",
+        time=Timestamp(seconds=1_700_000_000, nanos=123_456_000),
+    ),
+    inventory_commands.ReserveInventory(order=ORDER),
+    inventory_commands.CommitReservation(order=PRICED),
+    inventory_commands.ReleaseInventory(order=PRICED),
+    payment_commands.ChargePayment(order=PRICED),
+    payment_commands.RefundPayment(order=PRICED),
+    shipping_commands.ShipOrder(order=PRICED),
+    shipping_commands.StopShipment(order=ORDER, reason=Reason.REASON_CANCELLED_BY_CUSTOMER),
     notification_events.NotificationSent(order=PRICED, about="Shipped", text="Your order is on its way."),
     DeadLettered(
         id="orders/0/7",
@@ -96,6 +128,6 @@ SAMPLES: tuple[Proto, ...] = (
         payload=b"\xff",
     ),
 )
-"""One of every event, public and private, with every field set."""
+"""One of every event, public and private, and of every command that is sent, with every field set."""
 
 SAMPLE_OF: Mapping[type[Proto], Proto] = {type(sample): sample for sample in SAMPLES}

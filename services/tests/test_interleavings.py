@@ -98,7 +98,8 @@ def check_world(explored_saga: Saga, world: World) -> None:
 
 def check_end(explored_saga: Saga, world: World) -> Ending:
     """The order's only ending; asserts that everybody's books agree with it."""
-    said = [explored_saga.events.bodies[n] for m in PARTICIPANTS for n in said_by(explored_saga, world, m)]
+    locals_ = zip(explored_saga.machines, world.locals, strict=True)
+    said = [explored_saga.events.bodies[n] for machine, local in locals_ for n in machine.locals[local].said]
     count = Counter(body.DESCRIPTOR.name for body in said)
     endings = [body for body in said if body.DESCRIPTOR.name in ("OrderCompleted", "OrderCancelled")]
     assert len(endings) == 1
@@ -126,10 +127,6 @@ def check_end(explored_saga: Saga, world: World) -> Ending:
         outcome.reason.removeprefix("REASON_"),
         outcome.detail,
     )
-
-
-def said_by(explored_saga: Saga, world: World, name: str) -> tuple[int, ...]:
-    return explored_saga.local(world, name).said if name != "status" else ()
 
 
 def check_notifications(explored_saga: Saga, world: World) -> None:

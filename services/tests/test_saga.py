@@ -21,9 +21,10 @@ from services.engine.participant import (
     TimerFired,
 )
 from services.inventory.decider import OpenStock
-from services.saga import SAGA, Fact, Row, outcome
+from services.saga import ORCHESTRATED, SAGA, Fact, Row, outcome
 from services.tests.given import Entities, decide, fold
-from services.tests.shop import ORDER, PARTICIPANTS, SAMPLE_OF, USER_ID
+from services.tests.shop import ORDER, PARTICIPANTS, SAMPLE_OF, TOLD, USER_ID
+from services.topics import COMMAND_TOPICS
 
 UNDONE_BY: dict[type[Proto], type[Proto]] = {
     ReserveInventory: ReleaseInventory,
@@ -179,9 +180,46 @@ def test_every_participant_handles_every_command_of_its_rows() -> None:
 def test_every_participant_consumes_just_its_rows_and_their_topics() -> None:
     for name in {row.participant for row in SAGA}:
         events = {row.event for row in SAGA if row.participant == name}
+        commands = {row.command for row in SAGA if row.participant == name in ORCHESTRATED}
         participant = PARTICIPANTS[name]
-        assert {cls for cls, _ in participant.consumes.values()} == events
+        assert {cls for cls, _ in participant.consumes.values()} == events | commands
         assert set(participant.topics) == {saga.TOPIC_OF[event] for event in events}
+        assert participant.consumer_group == name
+
+
+def test_an_orchestrated_participant_hears_only_its_commands_in_a_group_of_its_own() -> None:
+    for name, participant in TOLD.items():
+        assert participant.topics == [saga.commands_topic(name)]
+        assert participant.consumer_group == f"{name}-commands"
+        assert participant.consumes.keys() == PARTICIPANTS[name].consumes.keys(), "so that dead letters can be replayed"
+
+
+def test_the_topics_of_commands_are_those_that_are_made() -> None:
+    assert set(COMMAND_TOPICS) == set(saga.COMMANDS.values()) == {t for p in TOLD.values() for t in p.topics}
+
+
+@EVERY_ROW
+def test_the_orchestrator_sends_just_what_the_participant_would_make_of_the_event_itself(row: Row) -> None:
+    orchestrator = PARTICIPANTS["orchestrator"]
+    if row.participant not in ORCHESTRATED:
+        assert saga.full_name(row.command) not in orchestrator.public
+        return
+    _, translate = orchestrator.consumes[saga.full_name(row.event)]
+    effects = decide(orchestrator, {}, translate(Received(SAMPLE_OF[row.event], "id", "/sagaproof/test", 0)))
+    sent = [e.body for e in effects if isinstance(e, Event) and isinstance(e.body, row.command)]
+    assert sent == [command_of(row)]
+    topic = orchestrator.public[saga.full_name(row.command)]
+    assert topic in TOLD[row.participant].topics
+    _, itself = TOLD[row.participant].consumes[saga.full_name(row.command)]
+    assert itself(Received(sent[0], "id", "/sagaproof/orchestrator", 0)) == command_of(row)
+
+
+def test_the_orchestrator_hears_the_rows_and_the_answers_of_those_whom_it_commands() -> None:
+    rows = [row for row in SAGA if row.participant in ORCHESTRATED]
+    wanted = {event for row in rows for event in (row.event, *row.answers)}
+    orchestrator = PARTICIPANTS["orchestrator"]
+    assert set(orchestrator.consumes) == {saga.full_name(event) for event in wanted}
+    assert set(orchestrator.topics) == {saga.TOPIC_OF[event] for event in wanted}
 
 
 def test_every_public_event_is_published_by_a_participant_that_can_fold_it() -> None:

@@ -27,7 +27,7 @@ NEXT_STEP = StartTimer(SHIPMENT, DELIVERY, 2.0)
 
 SHIPPED = Event(SHIPMENT, events.Shipped(order=PRICED, tracking_number=TRACKING))
 STOPPED = Event(SHIPMENT, events.ShipmentFailed(order=ORDER, reason=Reason.REASON_CANCELLED_BY_CUSTOMER))
-REFUSED = Event(SHIPMENT, events.CancellationRefused(order=ORDER))
+REFUSED = Event(SHIPMENT, events.CancellationRefused(order=PRICED))
 
 
 def progressed(status: DeliveryStatus) -> Event:
