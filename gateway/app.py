@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,6 +28,9 @@ from gateway.state import Gateway
 
 if TYPE_CHECKING:
     from gateway.spans import Spans
+
+# FastAPI's own: `Edge` does it for all requests, those past FastAPI's layers too.
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +70,7 @@ def create_app(settings: Settings) -> Edge:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
     )
     for module in (orders, reads, watching, marketing, system):
         app.include_router(module.router)
