@@ -143,9 +143,9 @@ def apart(line: Line) -> Iterator[Line]:
         return
     said = msgspec.json.decode(line.raw, type=dict[str, object])
     del said["handled"]
-    for name, orders in cast("dict[str, list[str]]", by_type).items():
-        for order in orders:
-            extra: dict[str, object] = {"type": name, "order_id": order} if order else {"type": name}
+    for name, keys in cast("dict[str, list[str]]", by_type).items():
+        for key in keys:
+            extra: dict[str, object] = {"type": name, "key": key} if key else {"type": name}
             yield replace(line, raw=msgspec.json.encode(said | extra).decode(), extra=extra)
 
 

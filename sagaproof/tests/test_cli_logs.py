@@ -52,12 +52,12 @@ def test_a_batch_is_shown_as_a_line_for_each_message(tmp_path: Path) -> None:
     (tmp_path / "order.log").write_text(batch)
     lines = read(files(tmp_path, []), EVERYTHING, 0)
     assert [line.extra for line in lines] == [
-        {"type": "OrderCreated", "order_id": "o-1"},
-        {"type": "OrderCreated", "order_id": "o-2"},
+        {"type": "OrderCreated", "key": "o-1"},
+        {"type": "OrderCreated", "key": "o-2"},
         {"type": "StockReplenished"},
     ]
     [mine] = read(files(tmp_path, []), Wanted(order="o-2"), 0)
-    assert json.loads(mine.raw) == json.loads(said(1, "handled", type="OrderCreated", order_id="o-2"))
+    assert json.loads(mine.raw) == json.loads(said(1, "handled", type="OrderCreated", key="o-2"))
 
 
 def test_a_level_is_that_and_above(tmp_path: Path) -> None:

@@ -71,17 +71,18 @@ def set_up(service: str, instance: str, level: str) -> None:
 
 
 def handled(messages: Sequence[Message], about: Callable[[Any], Mapping[str, str]]) -> None:
-    """One INFO line for a batch: `handled` has, by type, what each message is about: an order's id, or ''."""
+    """One INFO line for a batch: `handled` has, by type, each record's key, or what else a message is about, or ''."""
     if _output is None or not messages or not log.isEnabledFor(logging.INFO):
         return
     by_type: dict[str, list[str]] = {}
     for message in messages:
-        about_it = about(message.command)
-        by_type.setdefault(message.type, []).append(next(iter(about_it.values()), ""))
+        record = message.record
+        key = (
+            next(iter(about(message.command).values()), "") if record is None else record.key.decode("utf-8", "replace")
+        )
+        keys = by_type.get(message.type)
+        if keys is None:
+            by_type[message.type] = [key]
+        else:
+            keys.append(key)
     _output.write("INFO", "handled", {"handled": by_type})
-
-
-def line(message: str, said: Mapping[str, object]) -> None:
-    """One INFO line of another kind that comes in numbers."""
-    if _output is not None and log.isEnabledFor(logging.INFO):
-        _output.write("INFO", message, said)
