@@ -114,9 +114,10 @@ class Batch:
         if indexes is None:
             return
         for entity, state in self.states.items():
-            before, after = set(indexes(self._before[entity])), set(indexes(state))
-            self.changes.unindexed.extend((row, entity) for row in sorted(before - after))
-            self.changes.indexed.extend((row, entity) for row in sorted(after - before))
+            before, after = list(indexes(self._before[entity])), list(indexes(state))
+            if before != after:
+                self.changes.unindexed.extend((row, entity) for row in before if row not in after)
+                self.changes.indexed.extend((row, entity) for row in after if row not in before)
 
     def dead_letter(self, letter_id: str, record: Record, cause: str) -> None:
         """Keeps a record that cannot be handled, once, and lets its partition move on."""

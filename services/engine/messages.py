@@ -99,7 +99,7 @@ def decode(record: Record, participant: Participant) -> Message | None:
     if violations:
         raise Undecodable(f"not a valid {type_name}: {describe(violations)}")
     time_us = parse_time(headers.get("ce_time", b""))
-    received = Received(body, message_id, _source(headers.get("ce_source", b"")), time_us)
+    received = Received(body, message_id, _source(headers.get("ce_source", b"")), time_us, record.partition)
     traceparent = headers.get("traceparent", b"").decode("ascii", "replace")
     try:
         message = Message(message_id, translate(received), type_name, traceparent, record, time_us=time_us)

@@ -17,7 +17,7 @@ from services.engine.batch import decode_state
 from services.engine.mailbox import Mailbox, MailboxFull
 from services.engine.messages import Message, describe, field_path, type_name
 from services.engine.participant import Refusal, Reply, S, key
-from services.engine.store import Store
+from services.engine.store import Logged, Store
 
 P = TypeVar("P", bound=Proto)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -96,6 +96,13 @@ class Commands:
             Found(position, entity.partition("/")[2], decode_state(kind, row.state)) for position, entity, row in rows
         ]
 
+    async def log(
+        self, key: str, type_name: str, after_seq: int | None, limit: int, *, descending: bool = False
+    ) -> list[Logged]:
+        """The event log of a read model: see `Store.log`."""
+        log = partial(self._store.log, key, type_name, after_seq, limit, descending=descending)
+        return await asyncio.to_thread(log)
+
 
 current_traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 """Of the span of the RPC that is being answered, where traces are switched on."""
@@ -147,6 +154,8 @@ class Validation(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler and handler.unary_unary:
             return handler._replace(unary_unary=_checked_unary(handler.unary_unary))
+        if handler and handler.unary_stream:
+            return handler._replace(unary_stream=_checked_unary_stream(handler.unary_stream))
         if handler and handler.stream_stream:
             return handler._replace(stream_stream=_checked_stream(handler.stream_stream))
         return handler
@@ -156,6 +165,15 @@ def _checked_unary(servicer: Callable[[Proto, Context], Awaitable[Proto]]) -> An
     async def checked(request: Proto, context: Context) -> Proto:
         await _check(request, context)
         return await servicer(request, context)
+
+    return checked
+
+
+def _checked_unary_stream(servicer: Callable[[Proto, Context], AsyncIterator[Proto]]) -> Any:
+    async def checked(request: Proto, context: Context) -> AsyncIterator[Proto]:
+        await _check(request, context)
+        async for response in servicer(request, context):
+            yield response
 
     return checked
 

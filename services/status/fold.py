@@ -1,32 +1,38 @@
 """The status read model: everything known of an order, folded from the public events of all services.
 
-An order is the set of the events seen of it. The document is a function of that set, so that the order of arrival does
-not matter, and seeing an event twice changes nothing. `seq` is the size of the set.
+An order is the set of the events seen of it. What is shown of it is a function of that set, so that the order of
+arrival does not matter, and seeing an event twice changes nothing. Events that say nothing of how an order goes are
+heard only: they are kept in the event log, as all are.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
-from google.protobuf.timestamp_pb2 import Timestamp
-from shop.common.v1.common_pb2 import DeliveryStatus, Money, Order, Reason
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import Message as Proto
+from shop.common.v1.common_pb2 import DeliveryStatus, OrderStatus, Reason
 from shop.inventory.v1.events_pb2 import StockReplenished
 from shop.notification.v1.events_pb2 import NotificationSent
-from shop.status.v1 import service_pb2 as pb
 
 from services import saga
-from services.engine.participant import Effect, Fold, Handler, Participant, Received, State, States, key
+from services.engine.participant import Effect, Fold, Handler, IndexRow, Participant, Received, State, States
 from services.saga import Fact, Outcome
+from services.status.figures import COUNTED, Counted, FiguresState, counted, tally
 
-STEPS = [value.name for value in DeliveryStatus.DESCRIPTOR.values]
-"""Names of shop.common.v1.DeliveryStatus, in their order."""
+BY_PHASE = "phase"
+"""The index of all orders: one bucket of those that are open, and one of each ending."""
+BY_USER = "user"
+OPEN = "OPEN"
+ENDINGS = {OrderStatus.ORDER_STATUS_COMPLETED: "COMPLETED", OrderStatus.ORDER_STATUS_CANCELLED: "CANCELLED"}
+
+_NOT_OF_ORDERS = (StockReplenished, NotificationSent)
 
 
 class Seen(Fact, frozen=True):
     """What is kept of one event of an order."""
 
     time_us: int = 0
-    service: str = ""
     tracking_number: str = ""
     amount_minor: int = 0
     currency: str = ""
@@ -35,12 +41,17 @@ class Seen(Fact, frozen=True):
 class StatusState(State, frozen=True):
     """status/<order id>. `order` is a serialised shop.common.v1.Order: with its total once any event has one.
 
-    seen: the events, by their short name; those of which there are several have a suffix that tells them apart
+    position: where it stands among all orders, by the time at which it began
+    phase:    OPEN, or one of ENDINGS
+    seen:     the events, by their short name; those of which there are several have a suffix that tells them apart
     """
 
     kind: ClassVar[str] = "status"
     order: bytes = b""
     priced: bool = False
+    user_id: str = ""
+    position: str = ""
+    phase: str = ""
     seen: dict[str, Seen] = {}
 
     @property
@@ -49,122 +60,156 @@ class StatusState(State, frozen=True):
 
 
 class Saw(msgspec.Struct, frozen=True):
-    """The command that an event means to a read model: note it."""
+    """The command that an event of an order means to a read model: note it.
+
+    order:     the shop.common.v1.Order that the event carries
+    partition: of its record
+    """
 
     order_id: str
     name: str
-    order: bytes
-    priced: bool
+    order: Any
     seen: Seen
+    partition: int
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """The command of an event that is kept in the log only."""
+
+    order_id: str
+
+
+class _Names(dict[int, str]):
+    """Names of an enum's values, by number. ValueError for one that there is not (yet)."""
+
+    def __init__(self, enum: EnumTypeWrapper) -> None:
+        super().__init__({value.number: value.name for value in enum.DESCRIPTOR.values})
+        self._enum = enum
+
+    def __missing__(self, number: int) -> str:
+        return self._enum.Name(number)  # raises
+
+
+_REASONS = _Names(Reason)
+_STEPS = _Names(DeliveryStatus)
+
+
+class _Type(NamedTuple):
+    """What is to be read of a type's events."""
+
+    name: str
+    has_reason: bool
+    has_detail: bool
+    has_amount: bool
+    has_tracking: bool
+    suffix: Callable[[Any], str] | None
+
+
+def _type(cls: type[Proto]) -> _Type:
+    fields = cls.DESCRIPTOR.fields_by_name
+    suffixes: dict[str, Callable[[Any], str]] = {
+        "DeliveryProgressed": lambda event: _STEPS[event.status],
+        "OrderCancellationRequested": lambda event: _REASONS[event.reason],
+    }
+    name = cls.DESCRIPTOR.name
+    return _Type(
+        name,
+        "reason" in fields,
+        "detail" in fields,
+        "amount" in fields,
+        "tracking_number" in fields,
+        suffixes.get(name),
+    )
+
+
+_TYPES = {cls: _type(cls) for cls in saga.TOPIC_OF if cls not in _NOT_OF_ORDERS}
 
 
 def saw(received: Received) -> Saw:
     event: Any = received.body
-    amount: Money = getattr(event, "amount", Money())
-    fact = saga.fact_of(event)
+    name, has_reason, has_detail, has_amount, has_tracking, suffix = _TYPES[type(event)]
+    order = event.order
     seen = Seen(
-        fact.reason,
-        fact.detail,
+        _REASONS[event.reason] if has_reason else saga.NO_REASON,
+        event.detail if has_detail else "",
         received.time_us,
-        received.source.rpartition("/")[2],
-        getattr(event, "tracking_number", ""),
-        amount.amount_minor,
-        amount.currency,
+        event.tracking_number if has_tracking else "",
+        event.amount.amount_minor if has_amount else 0,
+        event.amount.currency if has_amount else "",
     )
-    order: Order = event.order
-    return Saw(order.order_id, _name(event), order.SerializeToString(), order.HasField("total"), seen)
+    if suffix is not None:
+        name = f"{name}/{suffix(event)}"
+    return Saw(order.order_id, name, order, seen, received.partition)
 
 
-def _name(event: Any) -> str:
-    name: str = event.DESCRIPTOR.name
-    match name:
-        case "DeliveryProgressed":
-            return f"{name}/{DeliveryStatus.Name(event.status)}"
-        case "OrderCancellationRequested":
-            return f"{name}/{Reason.Name(event.reason)}"
-        case _:
-            return name
+def heard(received: Received) -> Heard:
+    event: Any = received.body
+    return Heard(event.order.order_id if isinstance(event, NotificationSent) else "")
 
 
 def keys_of_saw(command: Saw) -> list[str]:
-    return [key(StatusState, command.order_id)]
+    if command.name in COUNTED:
+        return [f"status/{command.order_id}", f"figures/{command.partition}"]
+    return [f"status/{command.order_id}"]
 
 
 def note(states: States, command: Saw) -> list[Effect]:
     if command.name in states.get(StatusState, command.order_id).seen:
         return []
-    return [Fold(key(StatusState, command.order_id), command)]
+    effects: list[Effect] = [Fold(f"status/{command.order_id}", command)]
+    if command.name in COUNTED:
+        seen = command.seen
+        count = tally(command.name, command.order_id, seen.time_us, seen.reason, command.order.total)
+        effects.append(Fold(f"figures/{command.partition}", count))
+    return effects
+
+
+def keys_of_heard(_command: Heard) -> list[str]:
+    return []
+
+
+def nothing(_states: States, _command: Heard) -> list[Effect]:
+    return []
 
 
 def noted(state: StatusState, command: Saw) -> StatusState:
-    better = not state.order or (command.priced and not state.priced)
-    return StatusState(
-        command.order if better else state.order,
-        command.priced or state.priced,
-        {**state.seen, command.name: command.seen},
-    )
+    order, priced = command.order, state.priced
+    if not state.order or (not priced and order.HasField("total")):
+        kept, priced = order.SerializeToString(), order.HasField("total")
+    else:
+        kept = state.order
+    seen = {**state.seen, command.name: command.seen}
+    phase = ENDINGS.get(saga.outcome(seen).status, OPEN)
+    return StatusState(kept, priced, state.user_id or order.user_id, _position(state.position, command), phase, seen)
 
 
-def document(state: StatusState) -> pb.StatusDocument:
-    """What `/status` shows of an order."""
-    order = Order.FromString(state.order)
-    outcome = state.outcome
-    timeline = sorted(state.seen.items(), key=lambda item: (item[1].time_us, item[0]))
-    return pb.StatusDocument(
-        order_id=order.order_id,
-        user_id=order.user_id,
-        status=outcome.status,
-        reason=outcome.reason,
-        reason_detail=outcome.detail,
-        items=order.items,
-        total=order.total if order.HasField("total") else None,
-        payment=_payment(state.seen),
-        delivery=_delivery(state.seen, order.delivery_address),
-        timeline=[_entry(name, seen) for name, seen in timeline],
-        seq=len(state.seen),
-    )
+def _position(known: str, command: Saw) -> str:
+    """Milliseconds since 1970, in hex: of the order's id where it is a UUIDv7, or else of its earliest event."""
+    order_id = command.order_id
+    if order_id[14] == "7":
+        return known or order_id[:8] + order_id[9:13]
+    position = f"{max(0, command.seen.time_us) // 1000:012x}"
+    return min(known, position) if known else position
 
 
-def _payment(seen: Mapping[str, Seen]) -> pb.Payment:
-    amount, refunded = _money(seen.get("PaymentCompleted")), _money(seen.get("PaymentRefunded"))
-    if refunded is not None:
-        return pb.Payment(status=pb.PaymentStatus.PAYMENT_STATUS_REFUNDED, amount=amount, refunded=refunded)
-    if "PaymentFailed" in seen:
-        return pb.Payment(status=pb.PaymentStatus.PAYMENT_STATUS_FAILED)
-    if amount is not None:
-        return pb.Payment(status=pb.PaymentStatus.PAYMENT_STATUS_COMPLETED, amount=amount)
-    return pb.Payment(status=pb.PaymentStatus.PAYMENT_STATUS_PENDING)
-
-
-def _money(seen: Seen | None) -> Money | None:
-    return None if seen is None else Money(amount_minor=seen.amount_minor, currency=seen.currency)
-
-
-def _delivery(seen: Mapping[str, Seen], address: str) -> pb.Delivery:
-    shipped = seen.get("Shipped")
-    if shipped is None:
-        return pb.Delivery(address=address)
-    reached = [step for step in STEPS if f"DeliveryProgressed/{step}" in seen]
-    status = reached[-1] if reached else "DELIVERY_STATUS_PENDING"
-    return pb.Delivery(status=status, tracking_number=shipped.tracking_number, address=address)
-
-
-def _entry(name: str, seen: Seen) -> pb.TimelineEntry:
-    short, _, suffix = name.partition("/")
-    time = Timestamp(seconds=seen.time_us // 1_000_000, nanos=seen.time_us % 1_000_000 * 1000)
-    detail = seen.detail or suffix.removeprefix("DELIVERY_STATUS_").removeprefix("REASON_")
-    return pb.TimelineEntry(type=short, time=time, service=seen.service, detail=detail)
+def index_rows(state: StatusState | FiguresState) -> Iterable[IndexRow]:
+    """An order is found among those of its user, and among those that are open or have ended like it."""
+    if isinstance(state, FiguresState) or not state.phase:
+        return ()
+    position = state.position
+    return (IndexRow(BY_USER, state.user_id, position), IndexRow(BY_PHASE, state.phase, position))
 
 
 def participant() -> Participant:
-    events = [cls for cls in saga.TOPIC_OF if cls not in (StockReplenished, NotificationSent)]
-    consumes = {saga.full_name(cls): (cls, saw) for cls in events}
+    consumes = {saga.full_name(cls): (cls, heard if cls in _NOT_OF_ORDERS else saw) for cls in saga.TOPIC_OF}
     return Participant(
         name="status",
         topics=saga.topics_of(consumes),
         consumes=consumes,
-        handlers={Saw: Handler(keys_of_saw, note)},
-        folds={Saw: noted},
-        states=(StatusState,),
+        handlers={Saw: Handler(keys_of_saw, note), Heard: Handler(keys_of_heard, nothing)},
+        folds={Saw: noted, Counted: counted},
+        states=(StatusState, FiguresState),
         about=saga.about,
+        indexes=index_rows,
+        keeps_log=True,
     )

@@ -4,10 +4,12 @@ A stream holds at most the newest state of each of its orders, so a slow reader 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from services.engine.participant import State
 from services.status.fold import StatusState
+
+_PREFIX = f"{StatusState.kind}/"
 
 
 class Stream:
@@ -56,26 +58,34 @@ class Watchers:
     """All streams of this process. `on_change` may be called from any thread; the rest belongs to the event loop."""
 
     def __init__(self) -> None:
-        self._streams: set[Stream] = set()
+        self._streams: frozenset[Stream] = frozenset()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self) -> Stream:
         self._loop = asyncio.get_running_loop()
         stream = Stream()
-        self._streams.add(stream)
+        self._streams |= {stream}
         return stream
 
     def close(self, stream: Stream) -> None:
-        self._streams.discard(stream)
+        self._streams -= {stream}
 
     def on_change(self, states: Mapping[str, State]) -> None:
         """Called after each commit with the entities that it changed."""
-        if self._streams and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._offer, dict(states))
+        if self._loop is None:
+            return
+        # Looked up on the loop's thread, so that the event loop is woken only for what somebody watches. Who subscribes
+        # right after it reads the state that is committed already.
+        streams = self._streams
+        watched = [
+            (entity[len(_PREFIX) :], state)
+            for entity, state in states.items()
+            if isinstance(state, StatusState) and any(stream.subscribed(entity[len(_PREFIX) :]) for stream in streams)
+        ]
+        if watched:
+            self._loop.call_soon_threadsafe(self._offer, watched)
 
-    def _offer(self, states: Mapping[str, State]) -> None:
-        for entity, state in states.items():
-            order_id = entity.partition("/")[2]
+    def _offer(self, watched: Sequence[tuple[str, StatusState]]) -> None:
+        for order_id, state in watched:
             for stream in self._streams:
-                if isinstance(state, StatusState) and stream.subscribed(order_id):
-                    stream.offer(order_id, state)
+                stream.offer(order_id, state)

@@ -8,15 +8,18 @@ from google.protobuf.message import Message as Proto
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 from shop.common.v1.common_pb2 import DeliveryStatus, OrderStatus, Reason
-from shop.inventory.v1.events_pb2 import InventoryConfirmed, InventoryRejected, InventoryReleased
+from shop.inventory.v1.events_pb2 import InventoryConfirmed, InventoryRejected, InventoryReleased, StockReplenished
+from shop.notification.v1.events_pb2 import NotificationSent
 from shop.order.v1.events_pb2 import OrderCancellationRequested, OrderCancelled, OrderCompleted, OrderCreated
 from shop.payment.v1.events_pb2 import PaymentCompleted, PaymentFailed, PaymentRefunded
 from shop.shipping.v1.events_pb2 import CancellationRefused, DeliveryProgressed, ShipmentFailed, Shipped
 from shop.status.v1 import service_pb2 as pb
 
 from services import saga
-from services.engine.participant import Fold, Received
-from services.status.fold import Saw, StatusState, document, participant, saw
+from services.engine.participant import Fold, IndexRow, Received, State
+from services.status.documents import document
+from services.status.fold import Heard, Saw, Seen, StatusState, index_rows, noted, participant, saw
+from services.tests import shop
 from services.tests.given import decide, fold
 from services.tests.shop import ORDER, ORDER_ID, PRICED, usd
 
@@ -62,11 +65,16 @@ def received(event: Proto) -> Saw:
     return saw(Received(event, f"id-{event.DESCRIPTOR.name}", f"/sagaproof/{service}", time_us))
 
 
-def folded(events: Sequence[Proto]) -> StatusState:
+def all_folded(events: Sequence[Proto]) -> dict[str, State]:
+    """Every entity after these events."""
     entities = fold(STATUS, {}, [])
     for event in events:
         entities = fold(STATUS, entities, decide(STATUS, entities, received(event)))
-    state = entities[ENTITY]
+    return entities
+
+
+def folded(events: Sequence[Proto]) -> StatusState:
+    state = all_folded(events)[ENTITY]
     assert isinstance(state, StatusState)
     return state
 
@@ -133,6 +141,8 @@ def test_a_set_of_events_shows(row: Shown) -> None:
 def test_any_order_of_arrival_shows_the_same(data: st.DataObject, row: Shown) -> None:
     arrived = data.draw(st.permutations([*row.events, *data.draw(st.lists(st.sampled_from(row.events)))]))
     assert document(folded(arrived)) == document(folded(row.events))
+    assert all_folded(arrived) == all_folded(row.events)
+    assert index_rows(folded(arrived)) == index_rows(folded(row.events))
 
 
 def test_seeing_an_event_again_changes_nothing_even_if_its_time_is_another() -> None:
@@ -142,7 +152,7 @@ def test_seeing_an_event_again_changes_nothing_even_if_its_time_is_another() -> 
 
 
 def test_a_first_event_is_folded_into_an_entity_of_its_order() -> None:
-    assert decide(STATUS, {}, received(CREATED)) == [Fold(ENTITY, received(CREATED))]
+    assert decide(STATUS, {}, received(PAID)) == [Fold(ENTITY, received(PAID))]
 
 
 def test_the_document_carries_the_order_and_its_price_once_an_event_has_one() -> None:
@@ -187,9 +197,19 @@ def test_the_timeline_is_in_the_order_of_time_and_names_services_and_details() -
     assert (second.type, second.service) == ("OrderCreated", "order")
 
 
-def test_status_consumes_every_public_event_that_is_about_an_order_but_notifications() -> None:
-    about_orders = {name for name, topic in saga.PUBLIC.items() if topic != "notification"}
-    assert set(STATUS.consumes) == about_orders - {"shop.inventory.v1.StockReplenished"}
+def test_status_consumes_every_public_event() -> None:
+    assert set(STATUS.consumes) == set(saga.PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [NotificationSent(order=PRICED, about="Shipped", text="It is on its way."), StockReplenished(product_id="p")],
+    ids=lambda event: event.DESCRIPTOR.name,
+)
+def test_an_event_that_says_nothing_of_how_an_order_goes_changes_nothing(event: Proto) -> None:
+    command = STATUS.consumes[saga.full_name(type(event))][1](Received(event, "id", "/sagaproof/any", 1))
+    assert isinstance(command, Heard)
+    assert decide(STATUS, {ENTITY: folded([CREATED])}, command) == []
 
 
 @pytest.mark.parametrize(
@@ -204,3 +224,21 @@ def test_status_consumes_every_public_event_that_is_about_an_order_but_notificat
 def test_a_value_that_a_later_version_added_is_an_error_of_that_one_record(event: Proto) -> None:
     with pytest.raises(ValueError, match="99"):
         received(event)
+
+
+def test_an_order_is_found_by_its_user_and_by_its_phase_at_the_time_that_its_id_tells() -> None:
+    at = ORDER_ID[:8] + ORDER_ID[9:13]
+    by_user = IndexRow("user", ORDER.user_id, at)
+    assert list(index_rows(folded([CONFIRMED]))) == [by_user, IndexRow("phase", "OPEN", at)]
+    assert list(index_rows(folded([CREATED, SHIPPED]))) == [by_user, IndexRow("phase", "COMPLETED", at)]
+    assert list(index_rows(folded([REJECTED]))) == [by_user, IndexRow("phase", "CANCELLED", at)]
+    assert list(index_rows(StatusState())) == []
+
+
+@given_any(st.permutations([("OrderCreated", 5_000), ("InventoryConfirmed", 9_000), ("PaymentCompleted", 12_000)]))
+def test_an_order_whose_id_tells_no_time_stands_where_its_first_event_was(arrived: list[tuple[str, int]]) -> None:
+    order = shop.order({"product-1": 1}, order_id="0190c0de-0000-5000-8000-000000000001")
+    state = StatusState()
+    for name, time_us in arrived:
+        state = noted(state, Saw(order.order_id, name, order, Seen(time_us=time_us), 0))
+    assert state.position == "000000000005"
