@@ -8,6 +8,7 @@ added, so that the error is never in our favour.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple, cast
 
@@ -37,16 +38,55 @@ class Ending(NamedTuple):
     event_id: bytes
 
 
-class Endings:
-    """All endings since `position`, by order id. Each `read` goes on where the last one stopped."""
+class Ledger:
+    """What the topic says of all orders: created, ended, and whether anything does not fit. It does no I/O.
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self.of: dict[bytes, Ending] = {}
-        self._created: dict[bytes, bytes] = {}
+    repeats: endings that came more than once under one id. A crash makes some, and consumers drop them.
+    """
+
+    def __init__(self) -> None:
+        self.endings: dict[bytes, Ending] = {}
+        self.reasons: Counter[str] = Counter()
         self.contradictions: list[str] = []
         self.repeats = 0
-        """Records that came twice under one id: a crash makes some, and consumers drop them."""
-        self._reasons: dict[str, int] = {}
+        self._created: dict[bytes, bytes] = {}
+
+    @property
+    def created(self) -> Set[bytes]:
+        """The ids of all orders that were created."""
+        return self._created.keys()
+
+    def basket(self, order_id: bytes) -> Basket:
+        """What a created order of one piece is of."""
+        order = OrderCreated.FromString(self._created[order_id]).order
+        return Basket(order.user_id, order.items[0].product_id)
+
+    def take(self, order_id: bytes, headers: Mapping[str, bytes], value: bytes, at_ms: int) -> None:
+        """One record of the topic."""
+        kind = headers["ce_type"]
+        if kind == _CREATED:
+            self._created[order_id] = value
+            return
+        if kind not in (_COMPLETED, _CANCELLED):
+            return
+        ending = Ending(kind == _COMPLETED, (at_ms + 1) / 1000, headers["ce_id"])
+        before = self.endings.setdefault(order_id, ending)
+        if before is ending:
+            if kind == _CANCELLED:
+                reason = Reason.Name(OrderCancelled.FromString(value).reason)
+                self.reasons[reason.removeprefix("REASON_")] += 1
+        elif before.event_id == ending.event_id:
+            self.repeats += 1
+        else:
+            ids = f"{before.event_id.decode()} and {ending.event_id.decode()}"
+            self.contradictions.append(f"{order_id.decode()} ended twice, by {ids}")
+
+
+class Endings:
+    """Reads the topic into a ledger, from where it ends now. Each `read` goes on where the last one stopped."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.ledger = Ledger()
         self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
         self._consumer = Consumer(
             {
@@ -76,21 +116,6 @@ class Endings:
         except KafkaException as error:
             raise Unreachable(f"Kafka: {error.args[0].str()}") from error
 
-    @property
-    def reasons(self) -> Mapping[str, int]:
-        """Of the cancelled orders."""
-        return self._reasons
-
-    @property
-    def created(self) -> Set[bytes]:
-        """The ids of all orders that were created."""
-        return self._created.keys()
-
-    def basket(self, order_id: bytes) -> Basket:
-        """What a created order of one piece is of."""
-        order = OrderCreated.FromString(self._created[order_id]).order
-        return Basket(order.user_id, order.items[0].product_id)
-
     def read(self) -> None:
         """All that is there now. Raises Unreachable."""
         upto = self.ends(["orders"])
@@ -107,27 +132,11 @@ class Endings:
                     continue
                 self._next[place] = offset + 1
                 heard_at = time.monotonic()
-                self._take(cast("bytes", record.key()), cast("Any", record.headers()), record)
+                headers = dict(cast("Any", record.headers()))
+                self.ledger.take(
+                    cast("bytes", record.key()), headers, cast("bytes", record.value()), record.timestamp()[1]
+                )
             behind = {place for place in behind if self._next[place] < upto[place]}
             if time.monotonic() - heard_at > SILENT_MAX_S:
                 raise Unreachable(f"Kafka gave nothing of the topic orders for {SILENT_MAX_S:.0f} s")
         self._consumer.unassign()
-
-    def _take(self, order_id: bytes, headers: Sequence[tuple[str, bytes]], record: Any) -> None:
-        found = dict(headers)
-        kind = found.get("ce_type", b"")
-        if kind == _CREATED:
-            self._created[order_id] = record.value()
-            return
-        if kind not in (_COMPLETED, _CANCELLED):
-            return
-        ending = Ending(kind == _COMPLETED, (record.timestamp()[1] + 1) / 1000, found["ce_id"])
-        before = self.of.setdefault(order_id, ending)
-        if before is ending:
-            if not ending.completed:
-                name = Reason.Name(OrderCancelled.FromString(record.value()).reason).removeprefix("REASON_")
-                self._reasons[name] = self._reasons.get(name, 0) + 1
-        elif before.event_id == ending.event_id:
-            self.repeats += 1
-        else:
-            self.contradictions.append(f"{order_id.decode()} ended twice: {before.event_id!r}, {ending.event_id!r}")

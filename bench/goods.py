@@ -1,14 +1,9 @@
-"""Shelves and accounts: filled before the load and counted after it, by gRPC.
-
-The count: what each product lost is what was ordered of it and completed, what each account lost is what its completed
-orders cost, and nothing is reserved. So nothing was lost and nothing happened twice, of any product and any user.
-"""
+"""Shelves and accounts: filled before the load and counted before and after it, by gRPC."""
 
 from __future__ import annotations
 
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +18,6 @@ from shop.inventory.v1 import service_pb2_grpc as inventory_grpc
 from shop.payment.v1 import service_pb2 as payment_pb2
 from shop.payment.v1 import service_pb2_grpc as payment_grpc
 
-from bench.baskets import Basket
 from sagaproof.rpc import in_one_line, open_channel
 from sagaproof.running import Places
 from services import catalogue
@@ -121,25 +115,6 @@ class Goods:
                 if dead := len(stub.ListDeadLetters(asked, timeout=CALL_S).dead_letters):
                     found[name] = dead
         return found
-
-
-def differences(before: Counted, after: Counted, completed: Iterable[Basket]) -> list[str]:
-    """What does not add up, given the baskets of all orders that completed between the two counts."""
-    sold, spent = Counter[str](), Counter[str]()
-    for basket in completed:
-        sold[basket.product] += 1
-        spent[basket.user] += before.stock[basket.product].price_minor
-    wrong = list[str]()
-    for product, stock in after.stock.items():
-        was = before.stock[product]
-        if stock.reserved != was.reserved:
-            wrong.append(f"{product}: {stock.reserved} reserved, {was.reserved} before")
-        if (gone := was.available - stock.available) != sold[product]:
-            wrong.append(f"{product}: {gone} pieces are gone, {sold[product]} were sold")
-    for user, balance in after.balance_minor.items():
-        if (gone := before.balance_minor[user] - balance) != spent[user]:
-            wrong.append(f"{user}: {gone} was charged, completed orders cost {spent[user]} (minor units)")
-    return wrong
 
 
 def write_catalogue(path: Path, products: int) -> None:

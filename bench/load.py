@@ -27,7 +27,6 @@ import msgspec
 
 from bench.baskets import DIFFERENT, draw, request
 
-ANSWER_WITHIN_S = 20.0
 TELL_EVERY_S = 0.5
 CONNECTIONS_MAX = 512
 """Of the open loop; more orders than this without an answer wait for a connection, and that is counted."""
@@ -36,7 +35,10 @@ ACCEPTED = 202
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """What to do: `rate` 0 is the closed loop; it ends after `seconds` or `orders`, what is first (0: no limit)."""
+    """What to do: `rate` 0 is the closed loop; it ends after `seconds` or `orders`, what is first (0: no limit).
+
+    When no order at all was answered for `answer_within_s`, it ends as well.
+    """
 
     host: str
     port: int
@@ -48,6 +50,7 @@ class Spec(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     orders: int = 0
     first: int = 0
+    answer_within_s: float = 20.0
 
 
 class Result(msgspec.Struct):
@@ -98,6 +101,7 @@ class Generator:
         self._status = array("H")
         self._ids = bytearray()
         self._accepted = 0
+        self._heard_at = 0.0
         self._errors: dict[str, int] = {}
         # Monotonic from here on, so that nobody's clock correction is a latency.
         self._epoch = time.time() - time.perf_counter()
@@ -108,15 +112,15 @@ class Generator:
     def run(self) -> Result:
         spec = self._spec
         cpu_before = cpu_s()
-        started = self.now()
+        started = self._heard_at = self.now()
         stop_at = started + spec.seconds if spec.seconds else float("inf")
         most = spec.orders or 2**62
         tell_at = started
-        if not spec.rate:
-            for _ in range(spec.connections):
-                self._connect()
         while True:
             now = self.now()
+            if now - self._heard_at > spec.answer_within_s:
+                self._count(f"ended: nothing was answered for {spec.answer_within_s:.0f} s")
+                break
             issuing = now < stop_at and len(self._due) < most
             if issuing and spec.rate:
                 while (
@@ -125,6 +129,8 @@ class Generator:
                     self._issue(due)
                 wake_at = min(started + due_after(len(self._due), spec.rate), stop_at)
             elif issuing:
+                while self._open < spec.connections and self._connect():
+                    pass
                 while self._idle and len(self._due) < most:
                     self._issue(now)
                 wake_at = stop_at
@@ -141,6 +147,8 @@ class Generator:
             while self._late and (connection := self._free()):
                 connection.send(self._late.popleft())
         ended = self.now()
+        for key in list(self._selector.get_map().values()):
+            key.data.socket.close()
         return Result(
             first=spec.first,
             started=started,
@@ -169,30 +177,30 @@ class Generator:
     def _free(self) -> _Connection | None:
         if self._idle:
             return self._idle.popleft()
-        if self._spec.rate and self._open < CONNECTIONS_MAX:
-            self._connect()
-            return self._idle.popleft() if self._idle else None
+        if self._spec.rate and self._open < CONNECTIONS_MAX and self._connect():
+            return self._idle.popleft()
         return None
 
-    def _connect(self) -> None:
+    def _connect(self) -> bool:
         try:
-            connected = socket.create_connection((self._spec.host, self._spec.port), timeout=ANSWER_WITHIN_S)
+            connected = socket.create_connection((self._spec.host, self._spec.port), self._spec.answer_within_s)
         except OSError as error:
             self._count(f"cannot connect: {error.strerror or error}")
             time.sleep(0.05)  # nobody listens: no need to ask a thousand times a second
-            return
+            return False
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setblocking(False)
         connection = _Connection(self, connected)
         self._selector.register(connected, selectors.EVENT_READ, connection)
         self._idle.append(connection)
         self._open += 1
+        return True
 
     def _give_up_on_the_silent(self, now: float) -> None:
         for key in list(self._selector.get_map().values()):
             connection: _Connection = key.data
-            if connection.order >= 0 and now - self._sent[connection.order] > ANSWER_WITHIN_S:
-                connection.lost(f"no answer within {ANSWER_WITHIN_S:.0f} s")
+            if connection.order >= 0 and now - self._sent[connection.order] > self._spec.answer_within_s:
+                connection.lost(f"no answer within {self._spec.answer_within_s:.0f} s")
 
     def _count(self, error: str) -> None:
         self._errors[error] = self._errors.get(error, 0) + 1
@@ -205,7 +213,7 @@ class Generator:
         return self._requests[(self._spec.first + n) % DIFFERENT]
 
     def answer(self, connection: _Connection, n: int, status: int, body: bytes) -> None:
-        self._answered[n] = self.now()
+        self._answered[n] = self._heard_at = self.now()
         self._status[n] = status
         self._waiting -= 1
         if status == ACCEPTED:
@@ -224,8 +232,6 @@ class Generator:
         if connection.order >= 0:
             self._waiting -= 1
             self._count(why)
-        if not self._spec.rate:
-            self._connect()
 
 
 class _Connection:

@@ -12,14 +12,16 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bench import machine, processes
-from bench.baskets import DIFFERENT, Basket, draw
+from bench.baskets import DIFFERENT, draw
+from bench.check import counted
 from bench.endings import Endings
-from bench.goods import Counted, Goods, differences, write_catalogue
+from bench.goods import Goods, write_catalogue
 from bench.load import Spec
 from bench.measuring import Load, Measuring
-from bench.results import Bench, Check, Phase
+from bench.results import Bench, Phase
 from bench.shop import Shop, running, started
 from bench.watcher import WatchSpec
+from sagaproof.errors import CommandError
 
 USERS = 2_000
 WARM_UP_ORDERS = 2_000
@@ -30,7 +32,6 @@ IDLE_S = 15.0
 PIECES_SPARE = 100_000
 FASTEST_PER_S = 6_000
 """How many orders a second the shelves are filled for."""
-SHOWN = 10
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,16 +48,24 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     mode: str = "choreographed"
     replicas: int = 1
     idle_s: float = IDLE_S
+    warm_up: int = WARM_UP_ORDERS
 
 
 def bench(plan: Plan, state_home: Path, against: str | None, tell: Callable[[str], None]) -> Bench:
-    """Everything. Raises CommandError when the shop does not start or does not come to rest."""
+    """Everything. Raises CommandError when the shop does not start, or ends."""
+    least = plan.warm_up + 3 * GROWTH_PROBE_ORDERS
+    if 0 < plan.orders < least:
+        raise CommandError(
+            f"--orders has to be {least:,} at least, to compare the first {GROWTH_PROBE_ORDERS:,} with the last"
+        )
     facts = machine.facts()
     began = time.time()
     with _shop(plan, state_home, against, tell) as (shop, first_order_s), Goods(shop.places) as goods:
         products = list(goods.products())
         tell("restocking and depositing")
-        pieces = int(FASTEST_PER_S * plan.seconds + plan.rate * plan.rate_seconds) + plan.alone + plan.orders
+        pieces = (
+            int(FASTEST_PER_S * plan.seconds + plan.rate * plan.rate_seconds) + plan.alone + plan.orders + plan.warm_up
+        )
         goods.fill(products, pieces // len(products) + PIECES_SPARE, USERS)
         with closing(Endings(shop.state.kafka)) as endings, tempfile.TemporaryDirectory() as folder:
             before = goods.count(USERS)
@@ -64,7 +73,10 @@ def bench(plan: Plan, state_home: Path, against: str | None, tell: Callable[[str
             measuring = Measuring(shop, goods, endings, tell)
             idle = _idle(shop, plan.idle_s, tell)
             phases = [measuring.phase(load) for load in _loads(plan, shop, products, Path(folder))]
-            check = _check(measuring, endings, goods, before, draw(USERS, products))
+            after, drawn = goods.count(USERS), draw(USERS, products)
+            check = counted(measuring.orders, endings.ledger, before, after, drawn)
+            check.wrong += measuring.wrong
+            check.wrong += [f"{service} has {count} dead letters" for service, count in goods.dead_letters().items()]
             if _restarts(shop) != restarts:
                 check.wrong.append("a process of the shop was restarted during the run")
     return Bench(
@@ -121,9 +133,10 @@ def _loads(plan: Plan, shop: Shop, products: list[str], folder: Path) -> Generat
         out = str(folder / f"{first}.watch")
         return WatchSpec(host, port, out, USERS, products, every_s, seconds, orders, first)
 
-    yield closed("warm-up", orders=WARM_UP_ORDERS)
+    if plan.warm_up:
+        yield closed("warm-up", orders=plan.warm_up)
     if plan.orders:
-        fill = plan.orders - WARM_UP_ORDERS - 2 * GROWTH_PROBE_ORDERS
+        fill = plan.orders - plan.warm_up - 2 * GROWTH_PROBE_ORDERS
         yield closed("first 5,000", orders=GROWTH_PROBE_ORDERS)
         yield closed("growth", orders=fill)
         yield closed("last 5,000", orders=GROWTH_PROBE_ORDERS)
@@ -159,29 +172,3 @@ def _growth(phases: list[Phase]) -> float | None:
 
 def _restarts(shop: Shop) -> dict[str, int]:
     return {name: process.restarts for name, process in shop.state.processes.items()}
-
-
-def _check(measuring: Measuring, endings: Endings, goods: Goods, before: Counted, drawn: list[Basket]) -> Check:
-    """That nothing is lost or doubled."""
-    found, wrong = endings.of, list(endings.contradictions)
-    ours = {order.order_id: drawn[order.n % DIFFERENT] for order in measuring.orders}
-    if len(ours) != len(measuring.orders):
-        wrong.append(f"{len(measuring.orders) - len(ours)} order ids were given out twice")
-    lost = [order_id.decode() for order_id in ours if order_id not in found]
-    if lost:
-        wrong.append(f"{len(lost)} accepted orders have not ended, for example {lost[0]}")
-    unknown = endings.created - ours.keys()
-    if unended := unknown - found.keys():
-        wrong.append(f"{len(unended)} orders that were not accepted were created, and have not ended")
-    completed = [basket for order_id, basket in ours.items() if order_id in found and found[order_id].completed]
-    completed += [endings.basket(order_id) for order_id in unknown if order_id in found and found[order_id].completed]
-    wrong += differences(before, goods.count(USERS), completed)
-    wrong += [f"{service} has {count} dead letters" for service, count in goods.dead_letters().items()]
-    return Check(
-        accepted=len(ours),
-        completed=len(completed),
-        cancelled=dict(endings.reasons),
-        unanswered=len(unknown),
-        repeated_records=endings.repeats,
-        wrong=wrong[:SHOWN] + ([f"and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []),
-    )

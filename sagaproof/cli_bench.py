@@ -25,13 +25,15 @@ def bench(
     rate_seconds: Annotated[float, typer.Option(min=1, help="How long the open loop takes.")] = 30.0,
     alone: Annotated[int, typer.Option(min=0, help="Orders that are placed one at a time; 0 leaves it out.")] = 200,
     orders: Annotated[
-        int, typer.Option(min=0, help="Growth: place so many in place of the closed loop, compare the ends.")
+        int,
+        typer.Option(min=0, max=5_000_000, help="Growth: place so many in place of the closed loop, compare the ends."),
     ] = 0,
     products: Annotated[int, typer.Option(min=1, max=1000, help="Products of the catalogue.")] = 3,
     postgres: Annotated[bool, typer.Option("--postgres", help="On PostgreSQL.")] = False,
     mode: Annotated[str, typer.Option(help="choreographed or orchestrated.")] = "choreographed",
     replicas: Annotated[int, typer.Option(min=1, help="Processes of each service.")] = 1,
     idle: Annotated[float, typer.Option(min=0, help="Seconds for which idle CPU is measured first.")] = 15.0,
+    warm_up: Annotated[int, typer.Option(min=0, help="Orders before anything is measured.")] = 2_000,
     against: Annotated[
         str | None, typer.Option(metavar="URL", help="A shop of this machine that runs already.", show_default=False)
     ] = None,
@@ -49,7 +51,7 @@ def bench(
     """
     import msgspec
 
-    from bench import report
+    from bench import chart, report
     from bench.run import Plan
     from bench.run import bench as measure
     from sagaproof.settings import state_home
@@ -66,6 +68,7 @@ def bench(
         mode=mode,
         replicas=replicas,
         idle_s=idle,
+        warm_up=warm_up,
     )
     home = state_home(os.environ)
     where = console()
@@ -84,5 +87,7 @@ def bench(
     path = json_file or home / "bench" / f"{datetime.fromtimestamp(found.at, UTC):%Y%m%d-%H%M%S}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
-    where.print(f"all figures: {path}", soft_wrap=True)
+    picture = path.with_suffix(".svg")
+    picture.write_bytes(chart.svg(found))
+    where.print(f"all figures: {path}\nas a chart:  {picture}", soft_wrap=True)
     raise typer.Exit(1 if found.check.wrong else 0)
