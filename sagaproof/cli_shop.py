@@ -1,5 +1,5 @@
 # ruff: noqa: PLC0415
-"""The customer's commands: order, status, watch, cancel, products. All by the gateway."""
+"""The customer's commands, and what was sold: order, status, watch, cancel, products, marketing. All by the gateway."""
 
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
@@ -108,17 +108,66 @@ def cancel(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> None:
 
 
 @app.command(rich_help_panel=PANEL)
-def products(as_json: AsJson = False, url: Url = None) -> None:
+def products(
+    product: Annotated[
+        str | None, typer.Argument(metavar="[PRODUCT]", help="Only this one.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
     """List the catalogue with its stock."""
     from sagaproof import show
-    from sagaproof.documents import products_decoder
+    from sagaproof.documents import product_decoder, products_decoder
 
     with gateway_at(url) as gateway:
-        found = gateway.products()
+        found = gateway.products() if product is None else gateway.product(product)
     if as_json:
         print(found.decode())
     else:
-        console().print(show.products(products_decoder.decode(found)))
+        listed = products_decoder.decode(found) if product is None else [product_decoder.decode(found)]
+        console().print(show.products(listed))
+
+
+@app.command(rich_help_panel=PANEL)
+def marketing(
+    top: Annotated[int, typer.Option(min=1, max=500, help="How many customers, products and days.")] = 10,
+    currency: Annotated[
+        str | None,
+        typer.Option(help="By default that of the catalogue's first product.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show what was sold: revenue, the best customers, the most popular products, the last days.
+
+    \b
+    sagaproof marketing
+    sagaproof marketing --top 3 --json
+    """
+    import msgspec
+
+    from sagaproof import show
+    from sagaproof.documents import customers_decoder, days_decoder, overview_decoder, popularity_decoder
+
+    with gateway_at(url) as gateway:
+        overview = gateway.marketing("overview", currency=currency)
+        customers = gateway.marketing("ltv", currency=currency, limit=top)
+        popularity = gateway.marketing("popularity", currency=currency, limit=top)
+        days = gateway.marketing("daily-sales", currency=currency)
+    if as_json:
+        views = {"overview": overview, "ltv": customers, "popularity": popularity, "dailySales": days}
+        print(msgspec.json.encode({name: msgspec.Raw(view) for name, view in views.items()}).decode())
+        return
+    print_lines(show.overview(overview_decoder.decode(overview)))
+    where = console()
+    for table in (
+        show.customers(customers_decoder.decode(customers).items),
+        show.popularity(popularity_decoder.decode(popularity)),
+        show.days(days_decoder.decode(days)[-top:]),
+    ):
+        if table.rows:
+            where.print()
+            where.print(table)
 
 
 def _item(text: str) -> tuple[str, int]:

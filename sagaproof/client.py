@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import msgspec
@@ -139,6 +139,14 @@ class Gateway(AbstractContextManager["Gateway"]):
 
     def products(self) -> bytes:
         return self._call("GET", "/products")
+
+    def product(self, product_id: str) -> bytes:
+        return self._call("GET", f"/products/{quote(product_id, safe='')}")
+
+    def marketing(self, view: str, **parameters: str | int | None) -> bytes:
+        """`view` is the last part of the path; parameters that are None are left out."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return self._call("GET", f"/marketing/{view}?{urlencode(given)}")
 
     def ready(self) -> bytes:
         return self._call("GET", "/ready")

@@ -88,6 +88,59 @@ class Order(Document, frozen=True):
         return self.status in ENDINGS
 
 
+class Overview(Document, frozen=True):
+    """`/marketing/overview`: what was sold in all, in one currency."""
+
+    completed: int
+    cancelled: int
+    cancelled_by_reason: dict[str, int]
+    customers: int
+    pieces: int
+    revenue: Money
+    refunded: Money
+    average_order_value: Money
+
+
+class Customer(Document, frozen=True):
+    """For how much somebody has bought."""
+
+    user_id: str
+    orders: int
+    value: Money
+
+
+class Customers(Document, frozen=True):
+    """A page of `/marketing/ltv`."""
+
+    items: tuple[Customer, ...]
+
+
+class Popular(Document, frozen=True):
+    """How much of a product was bought."""
+
+    product_id: str
+    pieces: int
+    orders: int
+    revenue: Money
+    name: str | None = None
+
+
+class Day(Document, frozen=True):
+    """What ended on a day."""
+
+    day: str
+    orders: int
+    pieces: int
+    revenue: Money
+    refunded: Money
+    cancelled: int
+
+
 order_decoder = msgspec.json.Decoder(Order)
 products_decoder = msgspec.json.Decoder(list[Product])
+product_decoder = msgspec.json.Decoder(Product)
+overview_decoder = msgspec.json.Decoder(Overview)
+customers_decoder = msgspec.json.Decoder(Customers)
+popularity_decoder = msgspec.json.Decoder(list[Popular])
+days_decoder = msgspec.json.Decoder(list[Day])
 accepted_decoder = msgspec.json.Decoder(Accepted)

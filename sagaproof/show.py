@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sagaproof.documents import Entry, Money, Order, Product
+from sagaproof.documents import Customer, Day, Entry, Money, Order, Overview, Popular, Product
 
 if TYPE_CHECKING:  # each command imports only what it needs
     from sagaproof.admin import Method
@@ -181,6 +181,53 @@ def products(found: Iterable[Product]) -> Table:
     ]
     columns = ("product", "name", "price", "available", "reserved")
     return table(columns, rows, right=("price", "available", "reserved"))
+
+
+def overview(found: Overview) -> Iterable[Text]:
+    """What was sold in all, on a few lines."""
+    reasons = ", ".join(f"{count(orders)} {reason}" for reason, orders in found.cancelled_by_reason.items())
+    rows = [
+        ("revenue", f"{_money_or_dash(found.revenue)} for {count(found.pieces)} pieces"),
+        ("orders", f"{count(found.completed)} completed, {_money_or_dash(found.average_order_value)} on average"),
+        ("cancelled", f"{count(found.cancelled)}{f': {reasons}' if reasons else ''}"),
+        ("refunded", _money_or_dash(found.refunded)),
+        ("customers", count(found.customers)),
+    ]
+    for name, value in rows:
+        yield Text.assemble((f"{name:<10}", "dim"), value)
+
+
+def customers(found: Iterable[Customer]) -> Table:
+    """The best customers."""
+    rows = [(each.user_id, count(each.orders), _money_or_dash(each.value)) for each in found]
+    return table(("customer", "orders", "value"), rows, right=("orders", "value"))
+
+
+def popularity(found: Iterable[Popular]) -> Table:
+    """The products that are bought most."""
+    rows = [
+        (each.product_id, each.name or "-", count(each.pieces), count(each.orders), _money_or_dash(each.revenue))
+        for each in found
+    ]
+    columns = ("product", "name", "pieces", "orders", "revenue")
+    return table(columns, rows, right=("pieces", "orders", "revenue"))
+
+
+def days(found: Iterable[Day]) -> Table:
+    """What ended on each day."""
+    rows = [
+        (
+            each.day,
+            count(each.orders),
+            count(each.pieces),
+            _money_or_dash(each.revenue),
+            _money_or_dash(each.refunded),
+            count(each.cancelled),
+        )
+        for each in found
+    ]
+    columns = ("day", "orders", "pieces", "revenue", "refunded", "cancelled")
+    return table(columns, rows, right=columns[1:])
 
 
 def health(rows: "Iterable[Health]") -> Table:

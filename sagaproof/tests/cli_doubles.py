@@ -30,6 +30,13 @@ from sagaproof.tests.waiting import until
 
 ORDER_ID = "0199c0de-7a3b-7c11-8a55-3d1f6a2b9c04"
 WITHIN_S = 10.0
+PRODUCT = {
+    "productId": "product-1",
+    "name": "Premium Widget",
+    "price": {"amountMinor": 2999, "currency": "USD"},
+    "available": 1100,
+    "reserved": 2,
+}
 
 
 def document(seq: int, status: str = "PENDING", **more: object) -> dict[str, object]:
@@ -63,6 +70,8 @@ class FakeGateway:
         self.app.get("/status/{order_id}")(self._status)
         self.app.post("/order/{order_id}/cancel")(self._cancel)
         self.app.get("/products")(self._products)
+        self.app.get("/products/{product_id}")(self._product)
+        self.app.get("/marketing/{view}")(self._marketing)
         self.app.websocket("/ws/{order_id}")(self._watch)
 
     def _answer(self, body: object, status: int = 200) -> Response:
@@ -82,9 +91,31 @@ class FakeGateway:
         return self._answer({"orderId": order_id, "status": "PENDING"}, 202)
 
     async def _products(self) -> Response:
-        price = {"amountMinor": 2999, "currency": "USD"}
-        product = {"productId": "product-1", "name": "Premium Widget", "price": price, "available": 1100, "reserved": 2}
-        return self._answer([product])
+        return self._answer([PRODUCT])
+
+    async def _product(self, product_id: str) -> Response:
+        return self._answer({**PRODUCT, "productId": product_id})
+
+    async def _marketing(self, view: str, currency: str = "USD") -> Response:
+        some = {"amountMinor": 123456, "currency": currency}
+        sold = {"orders": 3, "pieces": 7, "revenue": some}
+        answers: dict[str, object] = {
+            "overview": {
+                "completed": 1234,
+                "cancelled": 2,
+                "cancelledByReason": {"OUT_OF_STOCK": 2},
+                "customers": 5,
+                "pieces": 7,
+                "revenue": some,
+                "refunded": some,
+                "averageOrderValue": some,
+                "currencies": [currency],
+            },
+            "ltv": {"items": [{"userId": "ann", "orders": 3, "value": some}], "nextCursor": "more"},
+            "popularity": [{"productId": "product-1", "name": None, **sold}],
+            "daily-sales": [{"day": f"2026-01-0{n}", **sold, "refunded": some, "cancelled": 0} for n in (1, 2)],
+        }
+        return self._answer(answers[view])
 
     async def _watch(self, socket: WebSocket, order_id: str, since: int | None = None) -> None:
         await socket.accept()

@@ -12,7 +12,7 @@ from sagaproof.ports import free_ports
 
 COMMANDS = (
     *("run", "stop", "demo"),
-    *("order", "status", "watch", "cancel", "products"),
+    *("order", "status", "watch", "cancel", "products", "marketing"),
     *("restock", "deposit", "logs", "health", "admin"),
 )
 

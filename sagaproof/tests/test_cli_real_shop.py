@@ -9,6 +9,7 @@ from collections.abc import Generator
 import pytest
 
 from e2e.shop import Shop, running
+from sagaproof.tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 ENDINGS = ("COMPLETED", "OUT_OF_STOCK", "INSUFFICIENT_FUNDS", "SHIPMENT_FAILED", "CANCELLED_BY_CUSTOMER")
@@ -45,12 +46,14 @@ def test_an_order_is_placed_watched_shown_and_found_in_the_logs(shop: Shop) -> N
     assert typed(shop, "watch", order_id).splitlines()[-1].startswith("COMPLETED")
     services = {line.split()[1] for line in typed(shop, "logs", "--order", order_id).splitlines()}
     assert {"gateway", "order", "inventory", "payment", "shipping"} <= services
+    until(lambda: "newcomer" in typed(shop, "marketing", "--top", "500"))
 
 
 def test_stock_and_money_can_be_added(shop: Shop) -> None:
     assert typed(shop, "restock", "product-2", "5").startswith("product-2: ")
     assert typed(shop, "deposit", "depositor", "12.34") == "depositor: 1,012.34 USD\n"
     assert "Deluxe Gadget" in typed(shop, "products")
+    assert "Deluxe Gadget" in typed(shop, "products", "product-2")
 
 
 def test_every_process_is_ready_and_says_how_it_is(shop: Shop) -> None:

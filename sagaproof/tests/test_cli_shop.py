@@ -4,11 +4,12 @@ import json
 from collections.abc import Generator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sagaproof.cli import main
 from sagaproof.client import Gateway
-from sagaproof.documents import order_decoder
+from sagaproof.documents import order_decoder, product_decoder
 from sagaproof.errors import Unreachable
 from sagaproof.tests.cli_doubles import ORDER_ID, FakeGateway, document, running_gateway
 
@@ -175,3 +176,41 @@ def test_products_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         "1,100",
         "2",
     ]
+
+
+@pytest.mark.usefixtures("gateway")
+def test_one_product_is_a_table_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended("products", "product-7") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["product", "product-7"]
+    assert ended("products", "product-7", "--json") == 0
+    assert product_decoder.decode(capsys.readouterr().out).product_id == "product-7"
+
+
+@pytest.mark.usefixtures("gateway")
+def test_marketing_is_a_few_lines_and_three_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended("marketing", "--top", "1", "--currency", "EUR") == 0
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert shown == [
+        "revenue 1,234.56 EUR for 7 pieces",
+        "orders 1,234 completed, 1,234.56 EUR on average",
+        "cancelled 2: 2 OUT_OF_STOCK",
+        "refunded 1,234.56 EUR",
+        "customers 5",
+        "",
+        "customer orders value",
+        "ann 3 1,234.56 EUR",
+        "",
+        "product name pieces orders revenue",
+        "product-1 - 7 3 1,234.56 EUR",
+        "",
+        "day orders pieces revenue refunded cancelled",
+        "2026-01-02 3 7 1,234.56 EUR 1,234.56 EUR 0",
+    ]
+
+
+@pytest.mark.usefixtures("gateway")
+def test_marketing_as_json_has_every_view(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended("marketing", "--json") == 0
+    shown = msgspec.json.decode(capsys.readouterr().out)
+    assert list(shown) == ["overview", "ltv", "popularity", "dailySales"]
+    assert shown["ltv"]["items"][0]["userId"] == "ann"

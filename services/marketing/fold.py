@@ -5,7 +5,7 @@ its own, in the rows of its customer, its products and its day, and the order's 
 So sums do not depend on the order of arrival, seeing an event twice changes nothing, and no row grows with the orders.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import ClassVar
@@ -251,10 +251,10 @@ def joined(state: AudienceState, _: Joined) -> AudienceState:
     return AudienceState(state.customers + 1)
 
 
-def indexes(state: State) -> Iterable[IndexRow]:
-    if isinstance(state, CustomerState):
-        for currency, sales in state.sales.items():
-            yield IndexRow(LIFETIME, currency, lifetime_position(sales.revenue_minor))
+def indexes(state: State) -> Sequence[IndexRow]:
+    if not isinstance(state, CustomerState):
+        return ()
+    return [IndexRow(LIFETIME, code, lifetime_position(sales.revenue_minor)) for code, sales in state.sales.items()]
 
 
 def lifetime_position(value_minor: int) -> str:
