@@ -76,10 +76,10 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
-        build = Gauge(
+        self.build = Gauge(
             "sagaproof_build_info",
             "1, with what runs here as labels.",
             ["service", "version", "python"],
             registry=self.registry,
         )
-        build.labels("gateway", __version__, platform.python_version()).set(1)
+        self.build.labels("gateway", __version__, platform.python_version()).set(1)

@@ -53,14 +53,13 @@ class LoopHistogram(Collector):
         bounds: Sequence[float],
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
-        self._family = (name, documentation, None, [label])
+        self.name, self.documentation, self.label = name, documentation, label
         self._bounds = [*map(str, map(float, bounds)), "+Inf"]
         self.children = {value: self.Child(bounds) for value in values}
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        name, documentation, buckets, labels = self._family
-        family = HistogramMetricFamily(name, documentation, buckets, labels=labels)
+        family = HistogramMetricFamily(self.name, self.documentation, labels=[self.label])
         for value, child in self.children.items():
             counts = zip(self._bounds, accumulate(child.counts), strict=True)
             family.add_metric([value], [(bound, float(count)) for bound, count in counts], child.sum)

@@ -176,7 +176,7 @@ class Spans:
                 "messaging.system": "kafka",
                 "messaging.operation.type": "process",
                 "messaging.operation.name": "process",
-                "messaging.consumer.group.name": self._service,
+                "messaging.consumer.group.name": self._participant.consumer_group,
                 "messaging.destination.name": record.topic,
                 "messaging.destination.partition.id": str(record.partition),
                 "messaging.kafka.offset": record.offset,

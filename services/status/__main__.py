@@ -12,6 +12,7 @@ from services.engine.rpc import Commands
 from services.engine.settings import EngineSettings
 from services.status.bell import Bell
 from services.status.fold import participant
+from services.status.metrics import OPEN
 from services.status.servicer import StatusServicer
 from services.status.watch import Watchers
 
@@ -26,7 +27,8 @@ def build(given: EngineSettings) -> Service:
         watchers.on_change(states)
         bell.ring()
 
-    return Service(participant(), register, pb.DESCRIPTOR.services_by_name["StatusService"].full_name, on_change)
+    name = pb.DESCRIPTOR.services_by_name["StatusService"].full_name
+    return Service(participant(), register, name, on_change, gauges=[OPEN])
 
 
 if __name__ == "__main__":
