@@ -31,7 +31,7 @@ from services.engine.rebuild_read_model import ReadModelRebuild, is_read_model
 from services.engine.retry import Retry
 from services.engine.rpc import Commands, Validation
 from services.engine.runner import Runner
-from services.engine.scrape import AtScrape
+from services.engine.scrape import AtScrape, StateGauge
 from services.engine.settings import EngineSettings
 from services.engine.sqlite import SqliteStore
 from services.engine.store import Store
@@ -61,6 +61,7 @@ class Service(NamedTuple):
     grpc_service: full name of that service, for reflection
     on_change:   told of entities that changed, after each commit, on the loop's thread
     on_events:   told of events that were stored, and of entities that changed, after each commit, on the loop's thread
+    gauges:      what else is measured when Prometheus scrapes
     """
 
     participant: Participant
@@ -68,6 +69,7 @@ class Service(NamedTuple):
     grpc_service: str
     on_change: Callable[[Mapping[str, State]], None] = lambda _: None
     on_events: OnEvents = lambda _events, _states: None
+    gauges: Sequence[StateGauge] = ()
 
 
 def main(cls: type[E_], build: Callable[[E_], Service]) -> None:
@@ -176,7 +178,7 @@ class _Parts:
             telemetry=Telemetry(participant, self.spans, service.on_events),
         )
         metrics.tell_build(participant.name, given.saga_mode)
-        AtScrape(participant.name, self.observer, self.store, self.mailbox)
+        AtScrape(participant.consumer_group, self.observer, self.store, self.mailbox, service.gauges)
         self.intake = KafkaIntake(
             given.kafka_bootstrap_servers,
             participant.consumer_group,
