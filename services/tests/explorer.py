@@ -305,7 +305,7 @@ class Saga:
         logs = list(world.logs)
         for event in step.published:
             body: Any = self.events.bodies[event]
-            at = self._channels.index((topic_of(body), body.order.order_id))
+            at = self._channels.index((TOPIC_OF[saga.full_name(type(body))], body.order.order_id))
             logs[at] = (*logs[at], event)
         read = list(world.read)
         if channel is not None:

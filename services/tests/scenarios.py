@@ -26,7 +26,7 @@ NO_FUNDS = (
 
 
 class Scenario(NamedTuple):
-    """What is ordered; how it ends undisturbed; the least number of worlds that a full exploration must see."""
+    """What is ordered; how it ends undisturbed; the least number of worlds that a full exploration in one mode sees."""
 
     pieces: Mapping[str, int]
     ending: Ending
@@ -38,6 +38,22 @@ SCENARIOS = {
     "out of stock": Scenario({"product-1": 101}, OUT_OF_STOCK, 350),
     "insufficient funds": Scenario({"product-3": 25}, NO_FUNDS, 1500),
     "parcel too large": Scenario({"product-1": 21}, TOO_LARGE, 2000),
+}
+
+
+class Coordination(NamedTuple):
+    """The modes that the saga may be in, and how it is explored: see `Saga`."""
+
+    modes: Sequence[Mode]
+    eager: bool = False
+    without: AbstractSet[str] = frozenset()
+
+
+COORDINATIONS = {
+    "choreographed": Coordination(("choreographed",)),
+    "orchestrated": Coordination(("orchestrated",)),
+    # Notification hears the same in both modes and is heard by nobody: it would only multiply the worlds.
+    "switched at will": Coordination(("choreographed", "orchestrated"), eager=True, without={"notification"}),
 }
 
 
