@@ -25,7 +25,6 @@ POLL_S = 0.5
 POLL_MAX = 500
 BUSY_WAIT_S = 0.5
 OFFSET_COMMIT_MS = 300
-FETCH_BACKOFF_MS = 5
 SESSION_TIMEOUT_MS = 6000
 DELIVERY_TIMEOUT_MS = 10_000
 FLUSH_SLICE_S = 1.0
@@ -160,9 +159,6 @@ class KafkaIntake:
                 "enable.auto.commit": True,
                 "auto.commit.interval.ms": OFFSET_COMMIT_MS,
                 "fetch.wait.max.ms": 500,
-                # What is not taken yet delays the next fetch of its partition, which then brings more at once.
-                "queued.min.messages": 1,
-                "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
                 "fetch.error.backoff.ms": 100,
                 "queued.max.messages.kbytes": 16_384,
                 "reconnect.backoff.max.ms": 1000,
