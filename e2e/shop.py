@@ -195,6 +195,12 @@ class Shop:
         answer = stub.GetAccount(payment_pb2.GetAccountRequest(user_id=user), timeout=15, wait_for_ready=True)
         return answer.account.balance.amount_minor
 
+    def accounts(self, after: str, limit: int) -> dict[str, int]:
+        """User -> balance in minor units, of the users behind `after`."""
+        request = payment_pb2.ListAccountsRequest(after_user_id=after, limit=limit)
+        answer = PaymentServiceStub(self._channel("payment", 0)).ListAccounts(request, timeout=15, wait_for_ready=True)
+        return {account.user_id: account.balance.amount_minor for account in answer.accounts}
+
     def admin(self, service: str) -> AdminServiceStub:
         return AdminServiceStub(self._channel(service, ADMIN_OFFSET))
 

@@ -9,6 +9,7 @@ import pytest
 from e2e.conftest import PRICE_MINOR, STOCK
 from e2e.shop import Shop, eventually
 
+OPENING_MINOR = 100_000
 SEEN_WITHIN_S = 20.0
 """How far a read model may be behind on a busy machine."""
 
@@ -102,3 +103,19 @@ def test_one_product_is_read_with_its_stock(shop: Shop, product: str) -> None:
         "reserved": 0,
     }
     assert shop.http.get("/products/no-such-product").status_code == 404
+
+
+def test_products_are_found_by_words_and_stock(shop: Shop, product: str) -> None:
+    shop.settled([shop.order((product, 1))])
+    found = get(shop, "/products", text=f"{product} TEST", inStock="true")
+    assert product in [each["productId"] for each in found]
+    assert all("test" in each["productId"] for each in found)
+    assert get(shop, "/products", text="nothing like this") == []
+
+
+def test_accounts_are_listed_page_by_page(shop: Shop, product: str) -> None:
+    users = [f"lists-{product}-{n}" for n in range(3)]
+    shop.settled([shop.order((product, 1), user=user) for user in users])
+    first = shop.accounts(after=f"lists-{product}-", limit=2)
+    assert first == dict.fromkeys(users[:2], OPENING_MINOR - PRICE_MINOR)
+    assert list(shop.accounts(after=users[1], limit=1)) == users[2:]

@@ -15,6 +15,7 @@ from shop.marketing.v1 import service_pb2 as marketing_pb2
 from shop.marketing.v1 import service_pb2_grpc as marketing_grpc
 from shop.order.v1 import service_pb2 as order_pb2
 from shop.order.v1 import service_pb2_grpc as order_grpc
+from shop.status.v1 import dashboard_pb2, lists_pb2, log_pb2
 from shop.status.v1 import service_pb2 as status_pb2
 from shop.status.v1 import service_pb2_grpc as status_grpc
 
@@ -143,15 +144,9 @@ class Services:
             raise UnavailableError("order", sent=True, cause=str(refused)) from None
         return documents.pending_snapshot(response.order)
 
-    async def products(self) -> list[Product]:
-        try:
-            response = await self.inventory.call(
-                self._inventory.ListProducts, inventory_pb2.ListProductsRequest(), self._reading
-            )
-        except RefusedError as refused:
-            raise _refused(refused) from None
-        except UnavailableError as unavailable:
-            raise _unavailable(str(unavailable)) from None
+    async def products(self, text: str, *, in_stock: bool) -> list[Product]:
+        request = inventory_pb2.ListProductsRequest(text=text, in_stock=in_stock)
+        response = await self._read(self.inventory, self._inventory.ListProducts, request)
         return [documents.product(each) for each in response.products]
 
     async def product(self, product_id: str) -> Product:
@@ -179,6 +174,22 @@ class Services:
 
     async def daily_sales(self, request: marketing_pb2.ListDailySalesRequest) -> marketing_pb2.ListDailySalesResponse:
         return await self._read(self.marketing, self._marketing.ListDailySales, request)
+
+    async def orders(self, request: lists_pb2.ListOrdersRequest) -> lists_pb2.ListOrdersResponse:
+        return await self._read(self.status, self.statuses.ListOrders, request)
+
+    async def sagas(self, request: lists_pb2.ListSagasRequest) -> lists_pb2.ListSagasResponse:
+        return await self._read(self.status, self.statuses.ListSagas, request)
+
+    async def saga_table(self) -> lists_pb2.GetSagaTableResponse:
+        return await self._read(self.status, self.statuses.GetSagaTable, lists_pb2.GetSagaTableRequest())
+
+    async def dashboard(self) -> dashboard_pb2.Dashboard:
+        request = dashboard_pb2.GetDashboardRequest()
+        return (await self._read(self.status, self.statuses.GetDashboard, request)).dashboard
+
+    async def events(self, request: log_pb2.ListEventsRequest) -> log_pb2.ListEventsResponse:
+        return await self._read(self.status, self.statuses.ListEvents, request)
 
     async def _read(
         self, backend: Backend, method: aio.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -57,11 +57,22 @@ async def get_status(orderId: str, request: Request) -> Response:  # noqa: N803 
     response_model=list[Product],
     tags=["products"],
     responses={200: {"content": {"application/json": {"example": [_PRODUCT]}}}}
-    | failures("/products", openapi.UNAVAILABLE),
+    | failures(
+        "/products",
+        Case(problems.INVALID, "inStock: is wrong", [("inStock", "input should be 'true' or 'false'")]),
+        openapi.UNAVAILABLE,
+    ),
 )
-async def list_products(request: Request) -> Response:
-    """All products with their stock."""
-    products = await gateway_of(request).services.products()
+async def list_products(
+    request: Request,
+    text: Annotated[str, Query(max_length=100, description="Words that its id or name has, whatever their case.")] = "",
+    in_stock: Annotated[
+        Literal["true", "false"],
+        Query(alias="inStock", description="`true`: only products of which there is something to sell."),
+    ] = "false",
+) -> Response:
+    """The products with their stock, in the catalogue's order."""
+    products = await gateway_of(request).services.products(text, in_stock=in_stock == "true")
     return Response(_products.dump_json(products), media_type="application/json")
 
 

@@ -137,7 +137,8 @@ class InventoryDouble(inventory_grpc.InventoryServiceServicer):
     async def ListProducts(
         self, request: inventory_pb2.ListProductsRequest, context: aio.ServicerContext[Any, Any]
     ) -> inventory_pb2.ListProductsResponse:
-        return inventory_pb2.ListProductsResponse(products=[PRODUCT])
+        found = request.text in PRODUCT.name and not request.in_stock
+        return inventory_pb2.ListProductsResponse(products=[PRODUCT] if found else [])
 
     async def GetProduct(
         self, request: inventory_pb2.GetProductRequest, context: aio.ServicerContext[Any, Any]

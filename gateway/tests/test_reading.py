@@ -115,6 +115,11 @@ async def test_products_are_listed_and_read_one_by_one(stack: Stack) -> None:
         "reserved": 2,
     }
     assert (await stack.http.get("/products")).json() == [product]
+    assert (await stack.http.get("/products?text=Widget&inStock=false")).json() == [product]
+    assert (await stack.http.get("/products?text=Gadget")).json() == []
+    assert (await stack.http.get("/products?inStock=true")).json() == []
+    refused = await stack.http.get("/products?inStock=maybe")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "inStock")
     assert (await stack.http.get("/products/product-1")).json() == product
 
 

@@ -176,6 +176,9 @@ class FakePayment(payment_grpc.PaymentServiceServicer):
     def GetAccount(self, request: payment_pb2.GetAccountRequest, context: Any) -> Any:
         return payment_pb2.GetAccountResponse()
 
+    def ListAccounts(self, request: payment_pb2.ListAccountsRequest, context: Any) -> Any:
+        return payment_pb2.ListAccountsResponse()
+
     def Deposit(self, request: payment_pb2.DepositRequest, context: Any) -> Any:
         account = payment_pb2.Account(user_id=request.user_id, balance=request.amount)
         return payment_pb2.DepositResponse(account=account)

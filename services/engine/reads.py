@@ -43,22 +43,30 @@ class SqlSnapshot:
 class SqlReads:
     """The reading half of a store.
 
-    readers:    gives connections on which every transaction sees one state of the database
+    readers:    gives connections for single questions
     translated: a block in which the database's errors become ours
+    snapshots:  gives connections on which all of a transaction sees one state of the database; None: `readers` does
     """
 
-    def __init__(self, readers: sa.Engine, translated: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self,
+        readers: sa.Engine,
+        translated: Callable[[], AbstractContextManager[None]],
+        snapshots: sa.Engine | None = None,
+    ) -> None:
         self._readers = readers
         self._translated = translated
+        self._snapshots = snapshots or readers
 
     def entity(self, entity: str) -> StateRow | None:
         rows = self._read(select(ENTITIES).where(ENTITIES.c.entity == entity))
         return StateRow(rows[0].version, rows[0].state) if rows else None
 
-    def entities(self, prefix: str) -> dict[str, StateRow]:
-        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        within = (ENTITIES.c.entity >= prefix) & (ENTITIES.c.entity < after)
-        return {row.entity: StateRow(row.version, row.state) for row in self._read(select(ENTITIES).where(within))}
+    def entities(self, prefix: str, after: str = "", limit: int | None = None) -> dict[str, StateRow]:
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        within = (ENTITIES.c.entity >= prefix) & (ENTITIES.c.entity > after) & (ENTITIES.c.entity < end)
+        query = select(ENTITIES).where(within).order_by(ENTITIES.c.entity).limit(limit)
+        return {row.entity: StateRow(row.version, row.state) for row in self._read(query)}
 
     def events(self, entity: str, after_seq: int, limit: int) -> list[StoredEvent]:
         query = select(EVENTS).where(EVENTS.c.seq > after_seq).order_by(EVENTS.c.seq).limit(limit)
@@ -97,7 +105,7 @@ class SqlReads:
 
     @contextmanager
     def snapshot(self) -> Generator[SqlSnapshot]:
-        with self._translated(), self._readers.begin() as connection:
+        with self._translated(), self._snapshots.begin() as connection:
             yield SqlSnapshot(connection)
 
     def dead_letter(self, dead_letter_id: str) -> DeadLetter | None:

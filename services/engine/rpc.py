@@ -73,9 +73,10 @@ class Commands:
         row = await asyncio.to_thread(self._store.entity, key(kind, entity_id))
         return kind() if row is None else decode_state(kind, row.state)
 
-    async def read_all(self, kind: type[S]) -> dict[str, S]:
-        """All entities of a kind, by id."""
-        rows = await asyncio.to_thread(self._store.entities, f"{kind.kind}/")
+    async def read_all(self, kind: type[S], after: str = "", limit: int | None = None) -> dict[str, S]:
+        """The entities of a kind by id, in the order of their ids; those behind `after`, and all without `limit`."""
+        behind = key(kind, after) if after else ""
+        rows = await asyncio.to_thread(self._store.entities, f"{kind.kind}/", behind, limit)
         return {entity.partition("/")[2]: decode_state(kind, row.state) for entity, row in rows.items()}
 
     async def page(

@@ -198,8 +198,11 @@ class Store(Protocol):
 
     def entity(self, entity: str) -> StateRow | None: ...
 
-    def entities(self, prefix: str) -> dict[str, StateRow]:
-        """All entities whose name begins with `prefix`, which is not empty."""
+    def entities(self, prefix: str, after: str = "", limit: int | None = None) -> dict[str, StateRow]:
+        """The entities whose name begins with `prefix`, which is not empty, and is behind `after`; all without `limit`.
+
+        By their names, code point by code point.
+        """
         ...
 
     def page(

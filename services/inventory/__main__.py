@@ -10,7 +10,7 @@ from services.catalogue import Catalogue
 from services.engine.main import Service, main
 from services.engine.rpc import Commands, Context
 from services.engine.settings import EngineSettings
-from services.inventory.decider import Reservation, Stock, describe, participant
+from services.inventory.decider import Reservation, Stock, describe, is_asked_for, participant
 
 
 class Settings(EngineSettings, frozen=True, rename="upper", kw_only=True):
@@ -26,8 +26,8 @@ class InventoryServicer(InventoryServiceServicer):
 
     async def ListProducts(self, request: pb.ListProductsRequest, context: Context) -> pb.ListProductsResponse:
         stock = await self._commands.read_all(Stock)
-        products = [describe(product, stock.get(i, Stock())) for i, product in self._catalogue.items()]
-        return pb.ListProductsResponse(products=products)
+        products = (describe(product, stock.get(i, Stock())) for i, product in self._catalogue.items())
+        return pb.ListProductsResponse(products=[product for product in products if is_asked_for(product, request)])
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Context) -> pb.GetProductResponse:
         product = self._catalogue.get(request.product_id)

@@ -214,6 +214,18 @@ def describe(product: Product, stock: Stock) -> api.Product:
     )
 
 
+def is_asked_for(product: api.Product, request: api.ListProductsRequest) -> bool:
+    """Whether a query for products means this one."""
+    if request.in_stock and not product.available:
+        return False
+    if request.HasField("max_price"):
+        most = request.max_price
+        if product.price.currency != most.currency or product.price.amount_minor > most.amount_minor:
+            return False
+    text = f"{product.product_id} {product.name}".casefold()
+    return all(word in text for word in request.text.casefold().split())
+
+
 def confirmed(_: Reservation, event: events.InventoryConfirmed) -> Reservation:
     return Reservation("reserved", tuple(Item(i.product_id, i.quantity) for i in event.order.items))
 

@@ -13,6 +13,8 @@ from services.engine.rpc import Commands, Context
 from services.engine.settings import EngineSettings
 from services.payment.decider import Account, Charge, Opening, describe, participant
 
+LIST_LIMIT = 100
+
 
 class Settings(EngineSettings, frozen=True, rename="upper", kw_only=True):
     """What an account opens with, in minor units of `account_currency` (ISO 4217)."""
@@ -31,6 +33,10 @@ class PaymentServicer(PaymentServiceServicer):
         if not account.opened:
             account = Account(False, self._opening.balance_minor, self._opening.currency)
         return pb.GetAccountResponse(account=describe(request.user_id, account))
+
+    async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
+        accounts = await self._commands.read_all(Account, request.after_user_id, request.limit or LIST_LIMIT)
+        return pb.ListAccountsResponse(accounts=[describe(user_id, each) for user_id, each in accounts.items()])
 
     async def Deposit(self, request: pb.DepositRequest, context: Context) -> pb.DepositResponse:
         return await self._commands.execute(request, f"deposit/{request.request_id}", pb.DepositResponse, context)

@@ -345,6 +345,16 @@ def test_entities_are_found_by_their_prefix_whatever_their_names_are(store: Stor
     assert set(store.entities("stock/")) == names
 
 
+def test_entities_come_by_their_names_and_page_by_page(store: Store) -> None:
+    names = sorted(f"stock/{name}" for name in ODD_NAMES)
+    write(store, Changes(1, states={name: StateRow(1, "{}") for name in (*names, "stoc/x", "stocl/x")}))
+    assert list(store.entities("stock/")) == names
+    first = list(store.entities("stock/", limit=4))
+    assert first == names[:4]
+    assert list(store.entities("stock/", first[-1], 4)) == names[4:8]
+    assert list(store.entities("stock/", names[-1], 4)) == []
+
+
 def test_states_that_are_dropped_are_gone_and_others_stay(store: Store) -> None:
     write(store, Changes(1, states={name: StateRow(1, "{}") for name in ("thing/a", "thing/b", "thing/c")}))
     with store.transaction() as transaction:

@@ -3,13 +3,21 @@
 import msgspec
 import pytest
 from google.rpc.code_pb2 import ALREADY_EXISTS, FAILED_PRECONDITION, NOT_FOUND
-from shop.common.v1.common_pb2 import OrderItem
+from shop.common.v1.common_pb2 import Money, OrderItem
 from shop.inventory.v1 import events_pb2 as events
 from shop.inventory.v1 import service_pb2 as api
 from shop.inventory.v1.commands_pb2 import CommitReservation, ReleaseInventory, ReserveInventory
 
 from services.engine.participant import Event, Reply
-from services.inventory.decider import OpenStock, Reservation, Restocked, Stock, describe, participant
+from services.inventory.decider import (
+    OpenStock,
+    Reservation,
+    Restocked,
+    Stock,
+    describe,
+    is_asked_for,
+    participant,
+)
 from services.tests.given import Cell, Table, given
 from services.tests.shop import CATALOGUE, ORDER_ID, order, priced, usd
 
@@ -196,6 +204,27 @@ def test_reserved_pieces_count_as_stored_since_they_may_come_back() -> None:
 def test_a_product_is_described_with_its_price_and_both_counts() -> None:
     widget = api.Product(product_id="product-1", name="Premium Widget", price=usd(2999), available=98, reserved=2)
     assert describe(CATALOGUE["product-1"], Stock(True, 98, 2)) == widget
+
+
+@pytest.mark.parametrize(
+    ("request_", "found"),
+    [
+        (api.ListProductsRequest(), True),
+        (api.ListProductsRequest(text="widget PREM"), True),
+        (api.ListProductsRequest(text="product-1"), True),
+        (api.ListProductsRequest(text="widget deluxe"), False),
+        (api.ListProductsRequest(in_stock=True), False),
+        (api.ListProductsRequest(max_price=usd(2999)), True),
+        (api.ListProductsRequest(max_price=usd(2998)), False),
+        (api.ListProductsRequest(max_price=Money(amount_minor=9999, currency="EUR")), False),
+    ],
+)
+def test_a_query_finds_products_by_words_stock_and_price(request_: api.ListProductsRequest, found: bool) -> None:
+    assert is_asked_for(describe(CATALOGUE["product-1"], Stock(True, 0, 2)), request_) == found
+
+
+def test_a_query_for_what_is_in_stock_finds_what_is_there() -> None:
+    assert is_asked_for(describe(CATALOGUE["product-1"], Stock(True, 1)), api.ListProductsRequest(in_stock=True))
 
 
 def test_the_states_survive_being_stored() -> None:
