@@ -31,7 +31,17 @@ class Retry:
         )
 
     def __call__(self, function: Callable[[], T]) -> T:
-        return self._retrying(function)
+        try:
+            return function()  # past the library, whose work for a call is that of two statements
+        except TransientError as error:
+            failed = [error]
+
+        def again() -> T:
+            if failed:
+                raise failed.pop()
+            return function()
+
+        return self._retrying(again)
 
     def _before_sleep(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
