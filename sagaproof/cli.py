@@ -44,18 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(
     port: Annotated[int | None, typer.Option(help="The gateway's port: 8080, or PORT.", show_default=False)] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget all orders, stock and money first.")] = False,
+    postgres: Annotated[bool, typer.Option("--postgres", help="On a PostgreSQL server, which is started too.")] = False,
+    replicas: Annotated[int, typer.Option(help="Processes of each service; more than one needs PostgreSQL.")] = 1,
 ) -> None:
     """Start Kafka, all services and the gateway, and keep them running until Ctrl-C.
 
     \b
     sagaproof run
     sagaproof run --fresh --port 8090
+    sagaproof run --postgres --replicas 2
     """
     from sagaproof import run as launcher
     from sagaproof.settings import Settings, SettingsError
 
     try:
-        settings = Settings.from_env(port=port, fresh=fresh)
+        settings = Settings.from_env(port=port, fresh=fresh, postgres=postgres, replicas=replicas)
     except SettingsError as error:
         raise typer.BadParameter(str(error)) from None
     raise typer.Exit(launcher.run(settings))

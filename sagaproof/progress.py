@@ -108,6 +108,9 @@ class Progress:
                 admin, health = f"127.0.0.1:{part.admin}", f"http://127.0.0.1:{part.http}/ready"
                 table.add_row(part.spec.name, f"127.0.0.1:{part.grpc}", admin, health)
         table.add_row("kafka", self._shop.kafka)
+        if self._settings.postgres:
+            [server] = [part for part in self._shop.parts if part.spec.name == "postgres"]
+            table.add_row("postgres", f"127.0.0.1:{server.listens[0]}")
         return table
 
     def _what_to_try(self) -> list[str]:

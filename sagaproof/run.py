@@ -13,6 +13,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -21,7 +22,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from sagaproof import kafka_admin, logfile, ports, runstate
+from sagaproof import kafka_admin, logfile, ports, postgres_node, runstate
 from sagaproof.progress import Progress
 from sagaproof.runstate import Running, RunState, Supervised
 from sagaproof.settings import Settings
@@ -29,6 +30,7 @@ from sagaproof.stack import Part, Stack, the_shop
 from sagaproof.supervisor import Event, Supervisor, SupervisorError
 from services.topics import TOPICS
 
+BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 EXTERNAL_KAFKA_S = 5.0
 LEFTOVERS_S = 5.0
 STOP_S = 20.0
@@ -47,12 +49,14 @@ def run(settings: Settings, stack: Callable[[Settings], Stack] = the_shop) -> in
     try:
         with alone_in(settings.home):
             _clear_the_way(settings)
+            if settings.postgres and not postgres_node.is_installed():
+                _install_postgres()
             shop = stack(settings)
             _check_ports(shop.parts)
             for part in shop.parts:
                 logfile.rotate(part.spec.log)
             asyncio.run(_run(settings, shop))
-    except (RunError, SupervisorError, kafka_admin.KafkaError, OSError) as error:
+    except (RunError, SupervisorError, kafka_admin.KafkaError, postgres_node.PostgresError, OSError) as error:
         print(f"sagaproof run: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # before there was anything to stop
@@ -103,9 +107,35 @@ def _clear_the_way(settings: Settings) -> None:
                 f"{settings.bootstrap_servers}, and the two belong together; unset KAFKA_BOOTSTRAP_SERVERS"
             )
         _check_kafka(settings.bootstrap_servers)
+    if settings.fresh and settings.database_url and settings.on_postgres:
+        raise RunError(
+            "--fresh would delete Kafka's topics and not the databases of the PostgreSQL server that DATABASE_URL "
+            "names, and the two belong together; unset DATABASE_URL"
+        )
     if settings.fresh:
         shutil.rmtree(settings.data, ignore_errors=True)
     settings.data.mkdir(parents=True, exist_ok=True)
+    _check_data(settings)
+
+
+def _install_postgres() -> None:
+    """At the first `--postgres`: the server is large, and most never ask for it."""
+    step = subprocess.run([sys.executable, "-I", str(BOOTSTRAP), "postgres"], check=False)
+    if step.returncode or not postgres_node.is_installed():
+        raise RunError("the PostgreSQL server could not be installed")
+
+
+def _check_data(settings: Settings) -> None:
+    """What the topics say was handled is in one kind of database; the other kind would lack it."""
+    kind = "PostgreSQL" if settings.on_postgres else "SQLite"
+    note = settings.data / "database"
+    before = note.read_text().strip() if note.exists() else None
+    if before not in (None, kind):
+        raise RunError(
+            f"the data in {settings.home} is on {before}, and this run would be on {kind}; go on as before, forget it "
+            "with --fresh, or give this run a folder of its own with SAGAPROOF_HOME"
+        )
+    note.write_text(f"{kind}\n")
 
 
 def _check_kafka(bootstrap_servers: str) -> None:

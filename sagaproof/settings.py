@@ -6,6 +6,7 @@ Standard library only, so that set-up (sagaproof/set_up.py) can use it before an
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ GRPC_PORTS = {
 ADMIN_OFFSET = 100
 HTTP_OFFSET = 200
 """A service's admin port and HTTP port (/health, /ready, /metrics) are its gRPC port plus these."""
+REPLICA_OFFSET = 1000
+"""From the ports of one replica of a service to those of the next."""
+REPLICAS_MAX = 6
+"""As many as partitions: more would have nothing to do."""
+POSTGRES = ("postgresql://", "postgres://")
 SAGA_MODES = ("choreographed", "orchestrated")
 
 
@@ -47,7 +53,9 @@ class Settings:
     """One run of the shop.
 
     bootstrap_servers: a Kafka that runs already; None: this run brings its own
-    database_url:      with `{service}` in it; None: an SQLite file per service
+    database_url:      with `{service}` in it, or a PostgreSQL server and its administrator; None: SQLite, a file each
+    postgres:          this run brings a PostgreSQL server
+    replicas:          processes of each service
     base_port:         the services listen on it + 1, + 2, ...; anything but 9050 is for a second shop on one machine
     environ:           what the services' environment is made from
     """
@@ -59,6 +67,8 @@ class Settings:
     bootstrap_servers: str | None = None
     database_url: str | None = None
     fresh: bool = False
+    postgres: bool = False
+    replicas: int = 1
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
@@ -81,9 +91,24 @@ class Settings:
             return f"sqlite:///{self.data / service}.db"
         return self.database_url.replace("{service}", service)
 
+    @property
+    def on_postgres(self) -> bool:
+        return self.postgres or (self.database_url or "").startswith(POSTGRES)
+
+    @property
+    def database_admin(self) -> str | None:
+        """Of a PostgreSQL server that runs already, on which databases and roles are to be made."""
+        return self.database_url if self.database_url and "{service}" not in self.database_url else None
+
     @classmethod
     def from_env(
-        cls, env: Mapping[str, str] | None = None, *, port: int | None = None, fresh: bool = False
+        cls,
+        env: Mapping[str, str] | None = None,
+        *,
+        port: int | None = None,
+        fresh: bool = False,
+        postgres: bool = False,
+        replicas: int = 1,
     ) -> Settings:
         """Read PORT, SAGA_MODE, KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL, SAGAPROOF_HOME and SAGAPROOF_BASE_PORT.
 
@@ -94,11 +119,13 @@ class Settings:
         if mode not in SAGA_MODES:
             raise SettingsError(f"SAGA_MODE is {mode!r}; it may be {' or '.join(SAGA_MODES)}")
         database = env.get("DATABASE_URL") or None
-        if database is not None and "{service}" not in database:
-            raise SettingsError(
-                "DATABASE_URL has to hold {service}, for a database of each service: sqlite:////folder/{service}.db; "
-                "unset it for the default"
-            )
+        if database is not None:
+            _check_database(database, postgres=postgres)
+        on_postgres = postgres or (database or "").startswith(POSTGRES)
+        if not 1 <= replicas <= REPLICAS_MAX:
+            raise SettingsError(f"--replicas is {replicas}; it may be a number from 1 to {REPLICAS_MAX}")
+        if replicas > 1 and not on_postgres:
+            raise SettingsError("an SQLite file has one writer, so --replicas needs --postgres (or DATABASE_URL)")
         return cls(
             home=state_home(env),
             port=_port("PORT", env.get("PORT") or "8080", 65535) if port is None else _port("port", str(port), 65535),
@@ -107,8 +134,25 @@ class Settings:
             bootstrap_servers=env.get("KAFKA_BOOTSTRAP_SERVERS") or None,
             database_url=database,
             fresh=fresh,
+            postgres=postgres,
+            replicas=replicas,
             environ=env,
         )
+
+
+def _check_database(url: str, *, postgres: bool) -> None:
+    if postgres:
+        raise SettingsError("--postgres brings a server, and DATABASE_URL names one; unset one of the two")
+    if not url.startswith((*POSTGRES, "sqlite:///")) or (url.startswith("sqlite:") and "{service}" not in url):
+        raise SettingsError(
+            f"DATABASE_URL is {without_password(url)!r}; it may be sqlite:////folder/{{service}}.db, or "
+            "postgresql://ADMIN:PASSWORD@HOST:PORT/postgres; unset it for the default"
+        )
+
+
+def without_password(url: str) -> str:
+    """A URL that may be shown."""
+    return re.sub(r"(?<=:)[^:@/]+(?=@)", "***", url)
 
 
 def _port(name: str, text: str, highest: int) -> int:

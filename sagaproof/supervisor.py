@@ -44,7 +44,8 @@ class ProcessSpec:
     prepare: called in a thread before each start
     after:   names of processes that must have been ready once before this one is started
     stage:   stopped in descending order; those of one stage are stopped together
-    stop_s:  how long it may take to go after SIGTERM; then it is killed
+    stop_s:  how long it may take to go after `stop_signal`; then it is killed
+    once:    it is a step: when it has ended with exit code 0 it is ready, and it is not started again
     """
 
     name: str
@@ -52,11 +53,13 @@ class ProcessSpec:
     env: Mapping[str, str]
     cwd: Path
     log: Path
-    ready: Callable[[], bool]
+    ready: Callable[[], bool] = lambda: False
     prepare: Callable[[], None] = lambda: None
     after: Sequence[str] = ()
     stage: int = 0
     stop_s: float = 8.0
+    stop_signal: signal.Signals = signal.SIGTERM
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,9 @@ class Supervisor:
             cause = await self._live(child, started)
             if self._stopping:
                 return
+            if child.spec.once and child.process is not None and child.process.returncode == 0:
+                self._note_ready(child, 0, started)
+                await asyncio.Event().wait()  # until it is cancelled
             ready_at_all, lived_s = child.ready, time.monotonic() - started
             child.ready = False
             failures = 0 if child.ready_once.is_set() else failures + 1
@@ -177,10 +183,15 @@ class Supervisor:
         return cause_of(code)
 
     async def _watch(self, child: _Child, pid: int, started: float) -> None:
+        if child.spec.once:
+            return
         while True:
             if await asyncio.to_thread(child.spec.ready):
                 break
             await asyncio.sleep(READY_POLL_S)
+        self._note_ready(child, pid, started)
+
+    def _note_ready(self, child: _Child, pid: int, started: float) -> None:
         child.ready = True
         self._tell(
             Event(child.spec.name, "ready", pid=pid, after_s=time.monotonic() - started, restarts=child.restarts)
@@ -211,7 +222,7 @@ class Supervisor:
             return
         asked = time.monotonic()
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(child.spec.stop_signal)
         gone, hurry = asyncio.create_task(process.wait()), asyncio.create_task(self._hurry.wait())
         await asyncio.wait([gone, hurry], timeout=child.spec.stop_s, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()

@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +21,8 @@ from shop.admin.v1.service_pb2_grpc import add_AdminServiceServicer_to_server
 
 from services.engine import http, logs, metrics, settings
 from services.engine.admin import Admin
+from services.engine.database import DatabaseError, open_store
+from services.engine.database_url import sqlite_path
 from services.engine.faults import Faults
 from services.engine.health import CHECK_WITHIN_S, Health, keep_checking
 from services.engine.kafka import KafkaIntake, KafkaPublisher
@@ -33,8 +37,6 @@ from services.engine.rpc import Commands, Validation
 from services.engine.runner import Runner
 from services.engine.scrape import AtScrape, StateGauge
 from services.engine.settings import EngineSettings
-from services.engine.sqlite import SqliteStore
-from services.engine.store import Store
 from services.engine.telemetry import OnEvents, Telemetry
 from services.engine.topic_reader import TopicReader
 
@@ -83,19 +85,6 @@ def main(cls: type[E_], build: Callable[[E_], Service]) -> None:
         sys.exit(f"{service.participant.name}: {problem}")
 
 
-def open_store(database_url: str) -> Store:
-    """The store that a URL names; ends the process with one line if it is of a kind that there is not."""
-    return SqliteStore(sqlite_path(database_url))
-
-
-def sqlite_path(database_url: str) -> str:
-    """The file that a URL names; ends the process with one line if it names none."""
-    kind, _, path = database_url.partition(":///")
-    if kind != "sqlite" or not path:
-        sys.exit(f"DATABASE_URL must be sqlite:///PATH, not {database_url!r}")
-    return path
-
-
 async def _serve(given: EngineSettings, service: Service) -> str:
     """Returns why it could not go on; '' after a signal."""
     stop = asyncio.Event()
@@ -109,7 +98,10 @@ async def _serve(given: EngineSettings, service: Service) -> str:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
 
-    parts = _Parts(given, service, end)
+    try:
+        parts = _Parts(given, service, end)
+    except DatabaseError as error:
+        return str(error)
     health_servicer = _health_servicer()
     try:
         http.serve(given.host, given.http_port, parts.health)
@@ -202,7 +194,7 @@ class _Parts:
             self.runner.settle,
             self.observer.positions,
             lambda: TopicReader(self.given.kafka_bootstrap_servers, f"{self.participant.name}-rebuild"),
-            Path(f"{sqlite_path(self.given.database_url)}.rebuild"),
+            _beside(self.given),
             self.stopping,
         )
 
@@ -234,6 +226,12 @@ def _spans(given: EngineSettings, participant: Participant) -> "Spans | None":
     from services.engine import tracing  # noqa: PLC0415 0.2 s and 4 MB, for those who have switched it on
 
     return tracing.start(participant, given.instance, given.traces, given.otel_bsp_max_queue_size)
+
+
+def _beside(given: EngineSettings) -> Path:
+    """Where a second store may be for a while: beside the database's file, or else where temporary files are."""
+    path = sqlite_path(given.database_url)
+    return Path(f"{path}.rebuild") if path else Path(tempfile.gettempdir()) / f"{given.instance}-{os.getpid()}.rebuild"
 
 
 async def _listen(address: str, service: Service, parts: _Parts, health_servicer: Any) -> grpc.aio.Server:

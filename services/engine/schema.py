@@ -11,6 +11,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
     func,
     select,
@@ -21,20 +22,22 @@ METADATA = MetaData()
 
 # SQLite numbers rows by itself only in a column that is declared INTEGER.
 _SEQ = BigInteger().with_variant(Integer(), "sqlite")
+# In the order of code points, as SQLite has it, whatever the database's own collation is.
+_TEXT = String().with_variant(Text(collation="C"), "postgresql")
 
 EVENTS = Table(
     "events",
     METADATA,
     Column("seq", _SEQ, primary_key=True, autoincrement=True),
-    Column("entity", String, nullable=False),
+    Column("entity", _TEXT, nullable=False),
     Column("version", BigInteger, nullable=False),
-    Column("type", String, nullable=False),
-    Column("message_id", String, nullable=False, unique=True),
-    Column("cause_id", String, nullable=False),
-    Column("topic", String),
-    Column("key", String, nullable=False),
+    Column("type", _TEXT, nullable=False),
+    Column("message_id", _TEXT, nullable=False, unique=True),
+    Column("cause_id", _TEXT, nullable=False),
+    Column("topic", _TEXT),
+    Column("key", _TEXT, nullable=False),
     Column("payload", LargeBinary, nullable=False),
-    Column("traceparent", String, nullable=False),
+    Column("traceparent", _TEXT, nullable=False),
     Column("time_us", BigInteger, nullable=False),
     Column("published_at_us", BigInteger),
     UniqueConstraint("entity", "version"),
@@ -45,16 +48,16 @@ Index("events_unpublished", EVENTS.c.key, EVENTS.c.seq, sqlite_where=UNPUBLISHED
 ENTITIES = Table(
     "entities",
     METADATA,
-    Column("entity", String, primary_key=True),
+    Column("entity", _TEXT, primary_key=True),
     Column("version", BigInteger, nullable=False),
-    Column("state", String, nullable=False),
+    Column("state", _TEXT, nullable=False),
     sqlite_with_rowid=False,
 )
 
 INBOX = Table(
     "inbox",
     METADATA,
-    Column("message_id", String, primary_key=True),
+    Column("message_id", _TEXT, primary_key=True),
     Column("seen_at_us", BigInteger, nullable=False),
     Index("inbox_seen_at", "seen_at_us"),
     sqlite_with_rowid=False,
@@ -63,11 +66,11 @@ INBOX = Table(
 TIMERS = Table(
     "timers",
     METADATA,
-    Column("entity", String, primary_key=True),
-    Column("name", String, primary_key=True),
+    Column("entity", _TEXT, primary_key=True),
+    Column("name", _TEXT, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("due_us", BigInteger, nullable=False),
-    Column("traceparent", String, nullable=False),
+    Column("traceparent", _TEXT, nullable=False),
     Index("timers_due", "due_us"),
     sqlite_with_rowid=False,
 )
@@ -75,10 +78,10 @@ TIMERS = Table(
 ENTITY_INDEX = Table(
     "entity_index",
     METADATA,
-    Column("name", String, primary_key=True),
-    Column("bucket", String, primary_key=True),
-    Column("position", String, primary_key=True),
-    Column("entity", String, primary_key=True),
+    Column("name", _TEXT, primary_key=True),
+    Column("bucket", _TEXT, primary_key=True),
+    Column("position", _TEXT, primary_key=True),
+    Column("entity", _TEXT, primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -86,13 +89,13 @@ EVENT_LOG = Table(
     "event_log",
     METADATA,
     Column("seq", _SEQ, primary_key=True, autoincrement=True),
-    Column("message_id", String, nullable=False, unique=True),
-    Column("type", String, nullable=False),
-    Column("key", String, nullable=False),
-    Column("source", String, nullable=False),
+    Column("message_id", _TEXT, nullable=False, unique=True),
+    Column("type", _TEXT, nullable=False),
+    Column("key", _TEXT, nullable=False),
+    Column("source", _TEXT, nullable=False),
     Column("time_us", BigInteger, nullable=False),
-    Column("cause_id", String, nullable=False),
-    Column("traceparent", String, nullable=False),
+    Column("cause_id", _TEXT, nullable=False),
+    Column("traceparent", _TEXT, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Index("event_log_of_key", "key", "seq"),
     Index("event_log_of_type", "type", "seq"),
@@ -101,10 +104,10 @@ EVENT_LOG = Table(
 DEAD_LETTERS = Table(
     "dead_letters",
     METADATA,
-    Column("id", String, primary_key=True),
-    Column("status", String, nullable=False, server_default=text("'open'")),
-    Column("cause", String, nullable=False),
-    Column("topic", String, nullable=False),
+    Column("id", _TEXT, primary_key=True),
+    Column("status", _TEXT, nullable=False, server_default=text("'open'")),
+    Column("cause", _TEXT, nullable=False),
+    Column("topic", _TEXT, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
     Column("key", LargeBinary, nullable=False),

@@ -7,7 +7,13 @@ import pytest
 
 from services.engine.store import Store
 from services.engine.tests.lives import Life, Place
-from services.engine.tests.stores import STORES, Open
+from services.engine.tests.stores import STORES, Open, end_postgres_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _postgres_server() -> Iterator[None]:
+    yield
+    end_postgres_server()
 
 
 @pytest.fixture

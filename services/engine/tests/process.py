@@ -17,6 +17,7 @@ from shop.admin.v1.service_pb2_grpc import AdminServiceStub
 from shop.inventory.v1.service_pb2_grpc import InventoryServiceStub
 
 from sagaproof.ports import free_ports
+from services.engine.migrate import migrate
 
 READY_WITHIN_S = 30.0
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class ServiceProcess:
         return self.folder / f"{self.name}.db"
 
     def launch(self) -> None:
+        migrate(self._environment["DATABASE_URL"])
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", f"services.{self.name}"], env=self._environment, stdout=log, stderr=log

@@ -1,9 +1,18 @@
 """The stores that the suite of stores runs on, and what it writes into them."""
 
+import itertools
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
+import psycopg
+
+from sagaproof.postgres import RunningServer, server
 from services.engine.messages import Record
+from services.engine.migrate import migrate
+from services.engine.postgres import PostgresStore
 from services.engine.sqlite import SqliteStore
 from services.engine.store import Changes, DeadLetter, NewEvent, Store
 
@@ -14,7 +23,39 @@ def sqlite(folder: Path) -> Open:
     return lambda: SqliteStore(str(folder / "store.db"))
 
 
-STORES: dict[str, Callable[[Path], Open]] = {"sqlite": sqlite}
+_for_all_tests = ExitStack()
+_numbers = itertools.count()
+
+
+@cache
+def postgres_server() -> RunningServer:
+    """One for all tests of this process, which it does not outlive; started when it is first needed."""
+    folder = Path(_for_all_tests.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+    running = _for_all_tests.enter_context(server(folder, fsync="off"))
+    migrate(running.database("template"))
+    return running
+
+
+def end_postgres_server() -> None:
+    _for_all_tests.close()
+    postgres_server.cache_clear()
+
+
+def postgres_url() -> str:
+    """Of a database that is new and migrated."""
+    running = postgres_server()
+    url, name = running.database("template"), f"test{next(_numbers)}"
+    with psycopg.connect(running.spec.url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE {name} OWNER "template" TEMPLATE "template"'.encode())
+    return f"{url.removesuffix('/template')}/{name}"
+
+
+def postgres(_: Path) -> Open:
+    url = postgres_url()
+    return lambda: PostgresStore(url)
+
+
+STORES: dict[str, Callable[[Path], Open]] = {"sqlite": sqlite, "postgres": postgres}
 """Name -> what opens the same store again and again, given an empty folder."""
 
 

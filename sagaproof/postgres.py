@@ -1,0 +1,88 @@
+"""A PostgreSQL server of one's own, for tests and tools: on a free port, in a folder of theirs.
+
+with server(tmp_path) as postgres:
+    postgres.database("order"); postgres.kill(); postgres.start()
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sagaproof import logfile
+from sagaproof.databases import make_databases
+from sagaproof.group import Group
+from sagaproof.ports import free_ports
+from sagaproof.postgres_node import PostgresError, Server
+
+START_S = 30.0
+STOP_S = 8.0
+_POLL_S = 0.05
+
+
+class RunningServer:
+    """A server process that a test may kill, stop and start again; its address stays the same.
+
+    It does not outlive this process, whatever becomes of that.
+    """
+
+    def __init__(self, spec: Server) -> None:
+        self.spec = spec
+        self.log = spec.folder / "postgres.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._group: Group | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises PostgresError with the end of its log."""
+        self.spec.prepare()
+        self._group = group = Group()
+        with self.log.open("ab") as log:
+            self._process = process = subprocess.Popen(
+                self.spec.command(), cwd=self.spec.folder, stdout=log, stderr=log, process_group=group.id
+            )
+        deadline = time.monotonic() + START_S
+        while not self.spec.answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise PostgresError(f"PostgreSQL did not start; the end of {self.log}:\n{logfile.tail(self.log)}")
+            time.sleep(_POLL_S)
+
+    def database(self, name: str) -> str:
+        """The URL of a database and a role of this name, which are made if they are not there."""
+        url = self.spec.database_url(name)
+        make_databases(self.spec.url, {name: url})
+        return url
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """In order, without waiting for its clients; SIGKILL if it has not gone after STOP_S."""
+        self._end(signal.SIGINT)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process:
+            process.send_signal(how)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S)
+        if self._group:
+            self._group.end()
+        if process:
+            process.wait()
+
+
+@contextmanager
+def server(folder: Path, **settings: str) -> Generator[RunningServer]:
+    """A server on a free port with its data in `folder`, killed at the end of the block. Raises PostgresError."""
+    running = RunningServer(Server(folder, free_ports(1)[0], settings))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()
