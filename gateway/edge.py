@@ -49,10 +49,12 @@ class Edge:
             await self._http(scope, receive, send)
             return
         span = trace.begin(_traceparent(scope)) if scope["type"] == "websocket" else None
-        await self.app(scope, receive, send)
-        if span is not None:
-            route, path = _route(scope), scope["path"]
-            span.end(f"GET {route}", {"http.request.method": "GET", "http.route": route, "url.path": path})
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            if span is not None:
+                route, path = _route(scope), scope["path"]
+                span.end(f"GET {route}", {"http.request.method": "GET", "http.route": route, "url.path": path})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
