@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from bench.report import title
 from bench.results import Bench, Phase, Second
 
 WIDTH, HEIGHT = 960, 560
@@ -66,10 +67,7 @@ def svg(found: Bench) -> bytes:
     root.set("font-family", "system-ui, sans-serif")
     root.set("font-size", "12")
     SubElement(root, "rect", width=str(WIDTH), height=str(HEIGHT), fill="white")
-    plan = found.plan
-    database = "PostgreSQL" if plan["postgres"] else "SQLite"
-    title = f"{plan['mode']}, {database}, replicas {plan['replicas']}, {plan['products']} products"
-    _text(root, LEFT, 22, title, INK, size=15)
+    _text(root, LEFT, 22, title(found), INK, size=15)
     machine = found.machine
     _text(root, LEFT, 40, f"{machine.cores} x {machine.cpu}, load average before {machine.load_before}", FAINT)
     for panel in PANELS:

@@ -175,7 +175,7 @@ class Measuring:
         """Bytes of the databases, and of the topics."""
         data = self._shop.home / "data"
         topics = processes.bytes_of(data / "kafka" / "log", "*.log")
-        return processes.bytes_of(data, "*.db") + processes.bytes_of(data / "postgres", "*"), topics
+        return processes.bytes_of(data, "*.db") + processes.bytes_of(data / "postgres", "base/*/*"), topics
 
     def _batches(self) -> dict[str, tuple[int, int]]:
         """Transactions and the messages in them, of each service so far."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +17,7 @@ MB = 1_000_000
 
 def show_all(found: Bench, console: Console) -> None:
     """Everything that a person wants to see; the rest is in the JSON file."""
-    machine, plan = found.machine, found.plan
+    machine = found.machine
     console.print(
         Text(
             f"\n{machine.cores} x {machine.cpu}, {machine.system}, Python {machine.python}, Kafka {machine.kafka}; "
@@ -24,8 +25,7 @@ def show_all(found: Bench, console: Console) -> None:
         ),
         soft_wrap=True,
     )
-    database = "PostgreSQL" if plan["postgres"] else "SQLite"
-    console.print(f"{plan['mode']}, {database}, replicas {plan['replicas']}, {plan['products']} products\n")
+    console.print(f"{title(found)}\n")
     console.print(_phases(found.phases))
     console.print()
     console.print(_processes(found))
@@ -48,6 +48,77 @@ def show_all(found: Bench, console: Console) -> None:
                 style="green",
             )
         )
+
+
+def side_by_side(runs: Sequence[Bench]) -> Table:
+    """The figures of several runs as a Markdown table, a run a column."""
+    figures: list[tuple[str, Callable[[Bench], str]]] = [
+        (
+            "orders completed a second, closed loop",
+            lambda run: _of(run, "closed", lambda p: f"{p.completed_per_s:,.0f}"),
+        ),
+        ("CPU per completed order, ms", lambda run: _of(run, "closed", lambda p: f"{p.cpu_ms_per_order:.2f}")),
+        (
+            "POST to ending under this load, p50 / p99, ms",
+            lambda run: _of(run, "closed", lambda p: _spread(p.terminal, "p50_ms", "p99_ms")),
+        ),
+        ("open loop, orders a second", lambda run: _of(run, "open", lambda p: f"{p.rate:,.0f}")),
+        (
+            "POST to ending, p50 / p99, ms",
+            lambda run: _of(run, "open", lambda p: _spread(p.terminal, "p50_ms", "p99_ms")),
+        ),
+        (
+            "POST to COMPLETED on a WebSocket, p50 / p99, ms",
+            lambda run: _of(run, "open", lambda p: _spread(p.watched, "p50_ms", "p99_ms")),
+        ),
+        ("cores busy", lambda run: _of(run, "open", lambda p: f"{p.busy_cores:.2f}")),
+        (
+            "one at a time, POST to COMPLETED on a WebSocket, p50 / p99, ms",
+            lambda run: _of(run, "alone", lambda p: _spread(p.watched, "p50_ms", "p99_ms")),
+        ),
+        ("idle, cores busy", lambda run: f"{sum(run.idle_cores.values()):.3f}" if run.idle_cores else "-"),
+        ("memory of everything, PSS, MB", _memory_of),
+        ("start to first completed order, s", lambda run: f"{run.first_order_s:.1f}" if run.first_order_s else "-"),
+        ("database / topics, bytes per order", lambda run: _of(run, "closed", _bytes)),
+        ("orders stored; CPU per order, last against first 5,000", _grown),
+        ("accepted orders lost, doubled or not adding up", lambda run: "; ".join(run.check.wrong) or "none"),
+        ("load average before", lambda run: f"{run.machine.load_before:.1f}"),
+        ("commit", lambda run: run.machine.commit),
+    ]
+    table = Table(box=MARKDOWN)
+    table.add_column("")
+    for run in runs:
+        table.add_column(title(run), justify="right")
+    for name, figure in figures:
+        table.add_row(name, *map(figure, runs))
+    return table
+
+
+def _of(run: Bench, kind: str, figure: Callable[[Phase], str]) -> str:
+    """Of the longest phase of a kind."""
+    phases = [phase for phase in run.phases if phase.kind == kind]
+    return figure(max(phases, key=lambda phase: phase.accepted)) if phases else "-"
+
+
+def _memory_of(run: Bench) -> str:
+    most = max(sum(each.pss or each.rss for each in phase.memory.values()) for phase in run.phases)
+    return f"{most / MB:,.0f}"
+
+
+def _bytes(phase: Phase) -> str:
+    return f"{_each(phase.disk_bytes, phase)} / {_each(phase.topic_bytes, phase)}"
+
+
+def _grown(run: Bench) -> str:
+    return f"{run.check.completed:,}; {run.growth:.2f} x" if run.growth else "-"
+
+
+def title(run: Bench) -> str:
+    """What was measured, in a few words."""
+    plan = run.plan
+    database = "PostgreSQL" if plan["postgres"] else "SQLite"
+    replicas = f", {plan['replicas']} replicas" if plan["replicas"] != 1 else ""
+    return f"{plan['mode']}, {database}{replicas}, {plan['products']} products"
 
 
 def _phases(phases: Sequence[Phase]) -> Table:
@@ -73,7 +144,7 @@ def _phases(phases: Sequence[Phase]) -> Table:
 def _processes(found: Bench) -> Table:
     """CPU ms per order of each process and phase; of the fastest: messages in a transaction, memory at its end."""
     heaviest = max(found.phases, key=lambda phase: phase.completed_per_s)
-    names = list(heaviest.cpu_s)
+    names = [name for name, memory in heaviest.memory.items() if memory.rss]
     columns = ["CPU per order, ms", *(phase.name for phase in found.phases), "messages a batch", "RSS MB", "PSS MB"]
     rows = [
         [

@@ -20,15 +20,16 @@ from sagaproof.errors import CommandError, Unreachable
 from sagaproof.ports import free_ports, is_free
 from sagaproof.running import Places
 from sagaproof.runstate import RunState
-from sagaproof.settings import ADMIN_OFFSET, HTTP_OFFSET
+from sagaproof.settings import ADMIN_OFFSET, HTTP_OFFSET, REPLICA_OFFSET, REPLICAS_MAX
 
 BOOTSTRAP = Path(runstate.__file__).with_name("bootstrap.py")
 READY_WITHIN_S = 120.0
 STOP_WITHIN_S = 25.0
 LOOK_EVERY_S = 0.02
-_OURS = range(12_000, 20_000, 500)
-"""Base ports: below those that tests draw, above those of a shop at its usual place."""
-_PORTS_A_KIND = 43
+_OURS = range(12_300, 14_300, 300)
+"""Base ports; with those of all replicas, they stay below the ports that tests draw, and above a shop's usual ones."""
+_PORTS_A_KIND = 90
+"""From a base port on: services, Kafka's and PostgreSQL's among them."""
 
 
 class Shop:
@@ -120,7 +121,12 @@ def _complete_one(gateway: Gateway) -> None:
 
 def _free_ports() -> tuple[int, int]:
     for base in _OURS:
-        wanted = [base + offset + n for offset in (0, ADMIN_OFFSET, HTTP_OFFSET) for n in range(_PORTS_A_KIND)]
+        kinds = [
+            replica * REPLICA_OFFSET + offset
+            for replica in range(REPLICAS_MAX)
+            for offset in (0, ADMIN_OFFSET, HTTP_OFFSET)
+        ]
+        wanted = [base + kind + n for kind in kinds for n in range(_PORTS_A_KIND if kind == 0 else 10)]
         if all(map(is_free, wanted)):
             return base, free_ports(1)[0]
     raise CommandError("no free ports for a shop of its own")

@@ -15,6 +15,9 @@ PANEL = "Run"
 
 app = typer.Typer()
 
+WIDE = 400
+"""Characters of a table of many runs: it is for a file, and terminals break its lines."""
+
 
 @app.command(rich_help_panel=PANEL)
 def bench(
@@ -37,6 +40,10 @@ def bench(
     against: Annotated[
         str | None, typer.Option(metavar="URL", help="A shop of this machine that runs already.", show_default=False)
     ] = None,
+    show: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Measure nothing; show earlier runs side by side.", show_default=False),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Where to write all figures.", show_default=False)
     ] = None,
@@ -48,14 +55,21 @@ def bench(
     sagaproof bench --postgres --replicas 2
     sagaproof bench --seconds 0 --alone 0 --rate 500
     sagaproof bench --orders 500000
+    sagaproof bench --show one.json --show another.json
     """
     import msgspec
 
     from bench import chart, report
+    from bench.results import Bench
     from bench.run import Plan
     from bench.run import bench as measure
     from sagaproof.settings import state_home
 
+    where = console()
+    if show:
+        where.width = WIDE
+        where.print(report.side_by_side([msgspec.json.decode(each.read_bytes(), type=Bench) for each in show]))
+        return
     plan = Plan(
         seconds=seconds,
         connections=connections,
@@ -71,7 +85,6 @@ def bench(
         warm_up=warm_up,
     )
     home = state_home(os.environ)
-    where = console()
     with where.status("") as status:
         said = [""]
 

@@ -34,7 +34,7 @@ def test_a_short_benchmark_measures_every_phase_and_counts_that_nothing_was_lost
     assert found.check.completed == found.check.accepted
     assert found.first_order_s
     assert found.machine.cores
-    assert set(found.idle_cores) == {"supervisor", "kafka", "gateway", *_services(found.phases[0])}
+    assert set(found.idle_cores) >= {"supervisor", "kafka", "gateway", *_services(found.phases[0])}
     closed, open_loop, alone = found.phases
     assert [closed.kind, open_loop.kind, alone.kind] == ["closed", "open", "alone"]
     for phase in found.phases:
