@@ -80,16 +80,21 @@ class Engine:
         for command in self._participant.at_start:
             self.cycle([], [Message(f"start/{command!r}", command, type(command).__name__, answer=_raise_error)])
 
-    def cycle(self, records: Sequence[Record], commands: Sequence[Message]) -> None:
-        """Handles these, and the timers that are due. When it returns, everything is stored and published."""
+    def cycle(self, records: Sequence[Record], commands: Sequence[Message]) -> int:
+        """Handles these, and the timers that are due. When it returns, everything is stored and published.
+
+        Returns how many messages there were of types that are known here; a batch of timers counts as one more.
+        """
         self._telemetry.taken()
         messages, poison = self._prepare(records, commands)
         self._lap("prepare")
         types: set[str] = {message.type for message in messages}
+        handled = len(messages) + len(poison)
         if self._timer_is_due():
             types.add(TIMER_TYPE)
-        elif not messages and not poison:
-            return
+            handled += 1
+        if not handled:
+            return 0
         self._faults.reach("before-transaction", types)
         for batch in self._transact(messages, poison):
             self._faults.reach("after-commit", types)
@@ -100,6 +105,7 @@ class Engine:
             self._lap("answer")
             self.publish(batch.to_publish, types)
         self._faults.reach("before-offset-commit", types)
+        return handled
 
     def idle_s(self, most_s: float) -> float:
         """Seconds until the next timer is due, at most `most_s`."""

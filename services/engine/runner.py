@@ -14,10 +14,12 @@ from services.engine.retry import TransientError
 from services.engine.store import Store
 
 IDLE_S = 1.0
+PACE_S = 0.005
 BUSY_FROM = 16
-PACE_S = 0.012
-"""Batches of BUSY_FROM messages and more begin this far apart: under load they grow, and each costs a transaction, a
-request to the broker for every partition, and an answer of the broker to every consumer."""
+BUSY_PACE_S = 0.012
+"""Batches begin at least PACE_S apart, and BUSY_PACE_S behind one of BUSY_FROM messages and more. So they grow with the
+load, and each batch costs a transaction, a request to the broker for every partition, and its answers to all consumers.
+"""
 SWEEP_EVERY_S = 5.0
 PRUNE_MAX = 5000
 PRUNE_AGAIN_S = 0.2
@@ -89,12 +91,13 @@ class Runner:
         self._engine.hold_timers = self._mailbox.held
         records, commands = self._mailbox.take(BATCH_MAX, self._engine.idle_s(IDLE_S))
         began_s = time.monotonic()
-        self._engine.cycle(records, commands)
+        handled = self._engine.cycle(records, commands)
         if records:
             self._intake.done(records)
         self._done.set()
-        if len(records) + len(commands) >= BUSY_FROM:
-            self._stopping.wait(max(0.0, began_s + PACE_S - time.monotonic()))
+        if handled:
+            pace_s = BUSY_PACE_S if handled >= BUSY_FROM else PACE_S
+            self._stopping.wait(max(0.0, began_s + pace_s - time.monotonic()))
         if time.monotonic() >= self._sweep_at_s:
             self._sweep_at_s = time.monotonic() + SWEEP_EVERY_S
             self._sweep()
