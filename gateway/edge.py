@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import NamedTuple, TypeAlias
 
 from starlette.exceptions import HTTPException
@@ -16,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import problems, trace
+from gateway import logs, problems, trace
 from gateway.metrics import Metrics
 from gateway.problems import ProblemError
 from gateway.protocols import CONNECTIONS
@@ -41,7 +42,9 @@ class Edge:
     def __init__(self, app: ASGIApp, direct: Mapping[Target, Handler], metrics: Metrics, max_connections: int) -> None:
         self.app = app
         self._direct = direct
-        self._metrics = metrics
+        # Looked up once: there are as many as routes, methods and statuses.
+        self._requests = cache(metrics.requests.labels)
+        self._latency = cache(metrics.latency.labels)
         self._max_connections = max_connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,14 +88,14 @@ class Edge:
         method, path = scope["method"], scope["path"]
         direct = Target(method, path) in self._direct
         route = path if direct else _route(scope)
-        self._metrics.requests.labels(route, method if route != "unmatched" else "any", status).inc()
-        self._metrics.latency.labels(route).observe(seconds)
+        self._requests(route, method if route != "unmatched" else "any", status).inc()
+        self._latency(route).observe(seconds)
         level = logging.INFO if method in _UNSAFE_METHODS else logging.DEBUG
         if access.isEnabledFor(level):
             fields = {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 1)}
             if order_id := scope["state"].get("order_id"):
                 fields["order_id"] = order_id
-            access.log(level, "answered", extra={"fields": fields})
+            logs.write(access, level, "answered", fields)
         return route
 
 
