@@ -18,10 +18,11 @@ from starlette.responses import Response
 
 from gateway import openapi, problems, trace
 from gateway.edge import Edge
+from gateway.feeds import DashboardFeed, EventFeed
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.problems import FieldError, ProblemError
-from gateway.routes import marketing, orders, reads, system, watching
+from gateway.routes import feeds, listing, marketing, orders, reads, system, watching
 from gateway.services import Services
 from gateway.settings import Settings
 from gateway.state import Gateway
@@ -49,12 +50,14 @@ def create_app(settings: Settings) -> Edge:
             max_watchers=settings.max_watchers,
             max_watchers_per_order=settings.max_watchers_per_order,
         )
+        events = EventFeed(services.statuses, metrics, settings.max_followers)
+        dashboard = DashboardFeed(services.statuses, metrics, settings.max_followers)
         spans = _spans(settings, metrics)
         trace.switch_on(spans)
         stream = asyncio.get_running_loop().create_task(hub.run())
         stream.add_done_callback(_must_not_fail)
         try:
-            yield {"gateway": Gateway(settings, metrics, services, hub)}
+            yield {"gateway": Gateway(settings, metrics, services, hub, events, dashboard)}
         finally:
             stream.cancel()
             await asyncio.wait([stream])
@@ -72,7 +75,7 @@ def create_app(settings: Settings) -> Edge:
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
-    for module in (orders, reads, watching, marketing, system):
+    for module in (orders, reads, watching, listing, feeds, marketing, system):
         app.include_router(module.router)
     app.mount("/docs/assets", system.docs_assets)
     app.add_exception_handler(ProblemError, _problem)
@@ -111,7 +114,12 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _invalid_parameters(request: Request, error: Exception) -> Response:
     """A path, query or header parameter of a route that FastAPI checks."""
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(field=str(each["loc"][1]), message=each["msg"]) for each in error.errors()]
+    # A parameter that may be left out would also tell that it is not None.
+    errors = [
+        FieldError(field=str(each["loc"][1]), message=each["msg"])
+        for each in error.errors()
+        if each["type"] != "none_required"
+    ]
     detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
     return ProblemError(problems.INVALID, detail, errors=errors).response(request.scope)
 

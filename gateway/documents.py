@@ -61,24 +61,24 @@ def status_document(document: status_pb2.StatusDocument) -> StatusDocument:
         order_id=document.order_id,
         user_id=document.user_id,
         status=order_status(document.status),
-        reason=_name(common_pb2.Reason.DESCRIPTOR, document.reason) if document.reason else None,
+        reason=name_of(common_pb2.Reason.DESCRIPTOR, document.reason) if document.reason else None,
         reason_detail=document.reason_detail or None,
         items=[
             Item(
                 product_id=item.product_id,
                 quantity=item.quantity,
-                unit_price=_money(item.unit_price) if item.HasField("unit_price") else None,
+                unit_price=money(item.unit_price) if item.HasField("unit_price") else None,
             )
             for item in document.items
         ],
-        total=_money(document.total) if document.HasField("total") else None,
+        total=money(document.total) if document.HasField("total") else None,
         payment=Payment(
-            status=_name(status_pb2.PaymentStatus.DESCRIPTOR, payment.status or status_pb2.PAYMENT_STATUS_PENDING),
-            amount=_money(payment.amount) if payment.HasField("amount") else None,
-            refunded=_money(payment.refunded) if payment.HasField("refunded") else None,
+            status=name_of(status_pb2.PaymentStatus.DESCRIPTOR, payment.status or status_pb2.PAYMENT_STATUS_PENDING),
+            amount=money(payment.amount) if payment.HasField("amount") else None,
+            refunded=money(payment.refunded) if payment.HasField("refunded") else None,
         ),
         delivery=Delivery(
-            status=_name(common_pb2.DeliveryStatus.DESCRIPTOR, delivery.status or common_pb2.DELIVERY_STATUS_PENDING),
+            status=name_of(common_pb2.DeliveryStatus.DESCRIPTOR, delivery.status or common_pb2.DELIVERY_STATUS_PENDING),
             tracking_number=delivery.tracking_number or None,
             address=delivery.address or None,
         ),
@@ -93,14 +93,14 @@ def status_document(document: status_pb2.StatusDocument) -> StatusDocument:
 
 
 def order_status(status: int) -> str:
-    return _name(common_pb2.OrderStatus.DESCRIPTOR, status or common_pb2.ORDER_STATUS_PENDING)
+    return name_of(common_pb2.OrderStatus.DESCRIPTOR, status or common_pb2.ORDER_STATUS_PENDING)
 
 
 def product(message: inventory_pb2.Product) -> Product:
     return Product(
         product_id=message.product_id,
         name=message.name,
-        price=_money(message.price),
+        price=money(message.price),
         available=message.available,
         reserved=message.reserved,
     )
@@ -111,19 +111,19 @@ def overview(message: marketing_pb2.GetOverviewResponse) -> Overview:
         completed=message.completed,
         cancelled=message.cancelled,
         cancelled_by_reason={
-            _name(common_pb2.Reason.DESCRIPTOR, each.reason): each.orders for each in message.cancelled_by_reason
+            name_of(common_pb2.Reason.DESCRIPTOR, each.reason): each.orders for each in message.cancelled_by_reason
         },
         customers=message.customers,
         pieces=message.pieces,
-        revenue=_money(message.revenue),
-        refunded=_money(message.refunded),
-        average_order_value=_money(message.average_order_value),
+        revenue=money(message.revenue),
+        refunded=money(message.refunded),
+        average_order_value=money(message.average_order_value),
         currencies=list(message.currencies),
     )
 
 
 def lifetime_value(message: marketing_pb2.LifetimeValue) -> LifetimeValue:
-    return LifetimeValue(user_id=message.user_id, orders=message.orders, value=_money(message.value))
+    return LifetimeValue(user_id=message.user_id, orders=message.orders, value=money(message.value))
 
 
 def popularity(message: marketing_pb2.Popularity) -> Popularity:
@@ -132,7 +132,7 @@ def popularity(message: marketing_pb2.Popularity) -> Popularity:
         name=message.name or None,
         pieces=message.pieces,
         orders=message.orders,
-        revenue=_money(message.revenue),
+        revenue=money(message.revenue),
     )
 
 
@@ -141,17 +141,17 @@ def daily_sales(message: marketing_pb2.DailySales) -> DailySales:
         day=message.day,
         orders=message.orders,
         pieces=message.pieces,
-        revenue=_money(message.revenue),
-        refunded=_money(message.refunded),
+        revenue=money(message.revenue),
+        refunded=money(message.refunded),
         cancelled=message.cancelled,
     )
 
 
-def _money(money: common_pb2.Money) -> Money:
-    return Money(amount_minor=money.amount_minor, currency=money.currency)
+def money(message: common_pb2.Money) -> Money:
+    return Money(amount_minor=message.amount_minor, currency=message.currency)
 
 
-def _name(enum: EnumDescriptor, number: int) -> str:
+def name_of(enum: EnumDescriptor, number: int) -> str:
     """A value's name without the prefix that all names of its enum share: "PENDING" of ORDER_STATUS_PENDING.
 
     A value that this gateway does not know yet comes out as "UNKNOWN_7"."""

@@ -47,6 +47,12 @@ class Metrics:
         self.watchers = Gauge(
             "sagaproof_gateway_watchers", "WebSocket and SSE clients watching an order.", registry=self.registry
         )
+        self.followers = Gauge(
+            "sagaproof_gateway_followers",
+            "SSE clients of a live feed, by feed: events, dashboard.",
+            ["feed"],
+            registry=self.registry,
+        )
         self.cut_off = Counter(
             "sagaproof_gateway_slow_clients_cut_off", "Watchers cut off for not reading.", registry=self.registry
         )

@@ -43,4 +43,6 @@ class Server(uvicorn.Server):
         gateway = self.lifespan.state["gateway"]
         assert isinstance(gateway, Gateway)
         gateway.hub.close()
+        gateway.events.close()
+        gateway.dashboard.close()
         await super().shutdown(sockets)

@@ -58,6 +58,8 @@ class Settings(BaseModel):
     # Watching.
     max_watchers: Count = 2_000
     max_watchers_per_order: Count = 50
+    # Of the live events, and of the live dashboard.
+    max_followers: Count = 200
     slow_client_s: Seconds = 10
     keepalive_s: Seconds = 15
     first_answer_s: Seconds = 2

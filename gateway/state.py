@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from gateway.feeds import DashboardFeed, EventFeed
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.services import Services
@@ -18,6 +19,8 @@ class Gateway:
     metrics: Metrics
     services: Services
     hub: Hub
+    events: EventFeed
+    dashboard: DashboardFeed
 
 
 def gateway_of(connection: HTTPConnection) -> Gateway:

@@ -11,7 +11,6 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway import openapi, orderids, problems
@@ -19,6 +18,7 @@ from gateway.clients import CutOffError, Outlet, when_gone
 from gateway.openapi import Case, failures
 from gateway.problems import ProblemError
 from gateway.routes.orders import known_form
+from gateway.sse import EventStream
 from gateway.state import Gateway, gateway_of
 from gateway.watchers import HubClosedError, TooManyWatchersError, UnknownOrderError, Watcher
 
@@ -133,44 +133,19 @@ async def watch_by_events(
     if watcher.is_over:
         watcher.close()
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return _EventStream(watcher, gateway)
+    return EventStream(_Documents(watcher), gateway)
 
 
-class _EventStream(StreamingResponse):
-    """https://html.spec.whatwg.org/multipage/server-sent-events.html"""
+class _Documents:
+    """The documents of one watcher as Server-Sent Events."""
 
-    def __init__(self, watcher: Watcher, gateway: Gateway) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__((), headers=headers, media_type="text/event-stream")
+    def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
-        self._gateway = gateway
+        self.close = watcher.close
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        outlet = Outlet(scope, self._gateway.metrics, self._gateway.settings.slow_client_s)
-
-        async def chunk(text: str, more: bool = True) -> None:
-            await outlet.send(send({"type": "http.response.body", "body": text.encode(), "more_body": more}))
-
-        with self._watcher as watcher:
-            gone = when_gone(receive, watcher.close)
-            try:
-                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-                await chunk("retry: 1000\n\n")
-                while (text := await self._next(watcher)) is not None:
-                    await chunk(text)
-                await chunk("", more=False)
-            except CutOffError:
-                pass
-            finally:
-                gone.cancel()
-
-    async def _next(self, watcher: Watcher) -> str | None:
-        """The next event, or a comment that keeps the connection alive; None at the end."""
+    async def next(self) -> str | None:
         try:
-            async with asyncio.timeout(self._gateway.settings.keepalive_s):
-                snapshot = await anext(watcher)
-        except TimeoutError:
-            return ": still here\n\n"
+            snapshot = await anext(self._watcher)
         except (StopAsyncIteration, UnknownOrderError, HubClosedError):
             return None
         return f"id: {snapshot.seq}\ndata: {snapshot.json}\n\n"

@@ -27,6 +27,8 @@ from shop.order.v1 import service_pb2_grpc as order_grpc
 from shop.status.v1 import service_pb2 as status_service_pb2
 from shop.status.v1 import service_pb2_grpc as status_grpc
 
+from gateway.tests.reads_double import ReadsDouble
+
 Fault = Callable[[aio.ServicerContext[Any, Any]], Awaitable[None]]
 
 PRODUCT = inventory_pb2.Product(
@@ -154,8 +156,9 @@ class InventoryDouble(inventory_grpc.InventoryServiceServicer):
         raise NotImplementedError
 
 
-class StatusDouble(status_grpc.StatusServiceServicer):
+class StatusDouble(ReadsDouble):
     def __init__(self) -> None:
+        super().__init__()
         self.documents: dict[str, status_service_pb2.StatusDocument] = {}
         # (order id, since) of each subscription, over all streams, as they came in.
         self.subscriptions: list[tuple[str, int]] = []

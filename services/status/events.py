@@ -59,17 +59,16 @@ def shown(row: Logged) -> pb.LoggedEvent:
         causation_id=row.cause_id,
         trace_id=trace[1] if len(trace) == 4 else "",
         event=Any(type_url=f"type.googleapis.com/{row.type}", value=row.payload),
+        seq=row.seq,
     )
 
 
-async def page_of(
-    commands: Commands, order_id: str, type_name: str, after: pb.EventPlace | None, limit: int, oldest_first: bool
-) -> Page:
+async def page_of(commands: Commands, order_id: str, type_name: str, after: pb.EventPlace | None, limit: int) -> Page:
     """The next `limit` events of this order and this type, or with '' of all."""
     if order_id:
         return await _of_order(commands, order_id, type_name, after, limit)
     behind = None if after is None else after.seq
-    rows = await commands.log("", type_name, behind, limit, descending=not oldest_first)
+    rows = await commands.log("", type_name, behind, limit, descending=True)
     return Page(rows, pb.EventPlace(seq=rows[-1].seq) if len(rows) == limit else None)
 
 

@@ -126,9 +126,7 @@ class StatusServicer(StatusServiceServicer):
         if isinstance(type_name, Refusal):
             return await refuse(context, type_name)
         after = request.after if request.HasField("after") else None
-        page = await events.page_of(
-            self._commands, request.filter.order_id, type_name, after, request.limit, request.oldest_first
-        )
+        page = await events.page_of(self._commands, request.filter.order_id, type_name, after, request.limit)
         return log_pb2.ListEventsResponse(events=[events.shown(row) for row in page.events], next=page.next)
 
     async def WatchEvents(
