@@ -61,7 +61,7 @@ class Telemetry:
             self._spans.handled(batch, messages, self._began_ns, time.time_ns())
 
     def published(self, events: Sequence[StoredEvent], acknowledged: Sequence[int]) -> None:
-        """The broker has acknowledged those of these events that have these seqs, and they are marked."""
+        """The broker has acknowledged those of these events that have these seqs."""
         metrics.PUBLISHED.inc(len(acknowledged))
         if self._spans is not None:
             seqs = set(acknowledged)

@@ -52,6 +52,7 @@ def test_a_cycle_is_counted_and_timed_by_phase(life: Life) -> None:
     before = scrape()
     poison = Record("said", 0, 9, b"", {}, b"")
     life.engine.cycle([*several("a add", "a both", "b nothing"), said("a add"), poison], [])
+    life.engine.mark()
     after = scrape()
 
     def more(*sample: str) -> float:
@@ -73,6 +74,7 @@ def test_an_outbox_and_open_dead_letters_are_measured_and_lag_is_left_out_where_
     mailbox = Mailbox()
     AtScrape("toy", nobody, life.store, mailbox, registry=registry)
     life.engine.cycle([Record("said", 0, 9, b"", {}, b"")], [])
+    life.engine.mark()
     _store(life.store, "a", time_us=1_700_000_000_000_000)
     mailbox.put_records([said("a add")])
     samples = scrape(registry)
