@@ -12,11 +12,12 @@ from google.protobuf.message import Message as Proto
 from shop.common.v1.common_pb2 import OrderStatus
 
 from services import saga
-from services.saga import SAGA, TOPIC_OF, Fact, Row
+from services.saga import ORCHESTRATED, ORCHESTRATED_ROWS, SAGA, TOPIC_OF, Fact, Row
 from services.tests.scenarios import SCENARIOS, saga_of
-from services.tests.shop import PARTICIPANTS
-from services.topics import TOPICS
+from services.tests.shop import PARTICIPANTS, TOLD
+from services.topics import COMMAND_TOPICS, TOPICS
 
+MODES: tuple[saga.Mode, ...] = ("choreographed", "orchestrated")
 FILE = Path(__file__).parents[1] / "docs" / "saga.md"
 
 _HEAD = """\
@@ -32,6 +33,7 @@ def document() -> str:
     sections = {
         "Who answers which event with what": table(),
         "The flow": _mermaid("flowchart LR", flow()),
+        "Orchestrated": orchestrated(),
         "The states of an order": _mermaid("stateDiagram-v2", states()),
         "Topics": topic_map(),
     }
@@ -68,6 +70,37 @@ def flow() -> Iterator[str]:
         yield from (f"{name} --> {answer.DESCRIPTOR.name}([{answer.DESCRIPTOR.name}])" for answer in answers)
 
 
+def orchestrated() -> str:
+    """What the orchestrator sends on which event, and two sagas, as the real participants play them."""
+    rows = [
+        (_code(row.event), _code(row.command), f"`{saga.commands_topic(row.participant)}`") for row in ORCHESTRATED_ROWS
+    ]
+    parts = [
+        "With `SAGA_MODE=orchestrated` the orchestrator evaluates the rows of inventory, payment and shipping, and sends"
+        "\nthem the commands. They hear nothing else then. All others do the same in both modes.",
+        _table(("on event", "the orchestrator sends", "on topic"), rows),
+        "An event leads to its commands whatever was seen before. What a command means is decided by who gets it.",
+        *(_mermaid("sequenceDiagram", sequence(name)) for name in ("completed", "parcel too large")),
+    ]
+    return "\n\n".join(parts)
+
+
+def sequence(scenario: str) -> Iterator[str]:
+    """Who tells whom of what: events on solid lines, commands on dotted ones."""
+    for name in ("order", "orchestrator", *ORCHESTRATED):
+        yield f"participant {name}"
+    for body in saga_of(SCENARIOS[scenario].pieces, modes=("orchestrated",)).one_way():
+        name, service = body.DESCRIPTOR.name, body.DESCRIPTOR.full_name.split(".")[1]
+        if saga.full_name(type(body)) in saga.COMMANDS:
+            yield f"orchestrator--){service}: {name}"
+        elif type(body) in saga.OF_INTEREST:
+            yield f"{service}-)orchestrator: {name}"
+        if any(row.participant == "order" and row.event is type(body) for row in SAGA):
+            yield f"{service}-)order: {name}"
+        elif service == "order" and type(body) not in saga.OF_INTEREST:
+            yield f"Note over order: {name}"
+
+
 def states() -> Iterator[str]:
     """Which event brings a watched order from where to where, over all orders of arrival of all possible histories."""
     labels: dict[tuple[OrderStatus, OrderStatus], set[str]] = defaultdict(set)
@@ -96,11 +129,24 @@ def topic_map() -> str:
             producer = saga.full_name(events[name][0]).split(".")[1]
             key = "order id (`StockReplenished`: product id)" if name == "inventory" else "order id"
             said = ", ".join(map(_code, events[name]))
+        elif name in COMMAND_TOPICS:
+            producer, key = "orchestrator", "order id"
+            commands = dict.fromkeys(r.command for r in ORCHESTRATED_ROWS if name == saga.commands_topic(r.participant))
+            said = ", ".join(map(_code, commands))
         else:
             producer, key, said = name.removesuffix(".dlq"), "dead letter's id", "`DeadLettered`"
-        consumers = ", ".join(p.name for p in PARTICIPANTS.values() if name in p.topics)
-        rows.append((f"`{name}`", key, str(topic.partitions), said, producer, consumers or "nobody"))
-    return _table(("topic", "key", "partitions", "events", "producer", "consumers"), rows)
+        both = {mode: _consumers(name, mode) for mode in MODES}
+        consumers = [", ".join(both[mode]) or "nobody" for mode in MODES]
+        rows.append((f"`{name}`", key, str(topic.partitions), said, producer, *consumers))
+    heads = ("topic", "key", "partitions", "events or commands", "producer", *(f"consumers, {mode}" for mode in MODES))
+    return _table(heads, rows)
+
+
+def _consumers(topic: str, mode: saga.Mode) -> list[str]:
+    running = {**PARTICIPANTS, **(TOLD if mode == "orchestrated" else {})}
+    return [
+        p.name for p in running.values() if topic in p.topics and (mode, p.name) != ("choreographed", "orchestrator")
+    ]
 
 
 def _histories() -> set[frozenset[str]]:

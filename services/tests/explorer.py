@@ -235,15 +235,7 @@ class Saga:
 
     def explore(self, check: Callable[[World], None] = lambda _: None) -> Explored:
         """Walks every world; `check` is given each once."""
-        nothing = (0,) * len(self._channels)
-        start = World(
-            tuple(m.start for m in self.machines),
-            ((),) * len(self._channels),
-            (nothing,) * len(self.machines),
-            frozenset(),
-        )
-        for request in self._requests:
-            start = self._after(start, self._order, self._carry_out(start, request))
+        start = self._start()
         found = Explored()
         seen, waiting = {start}, [start]
         while waiting:
@@ -259,6 +251,29 @@ class Saga:
             seen.update(fresh)
             waiting += fresh
         return found
+
+    def one_way(self) -> list[Proto]:
+        """What is published, in its order, if of all that may happen next always the first happens."""
+        world: World | None = self._start()
+        said: list[int] = []
+        while world is not None:
+            said += [n for log in world.logs for n in log if n not in said]
+            quiet = any(self._is_quiet(world, mode) for mode in self._modes)
+            world = next(self._following(world, quiet), None)
+        return [self.events.bodies[n] for n in said]
+
+    def _start(self) -> World:
+        """All orders are accepted, and nobody has heard of it."""
+        nothing = (0,) * len(self._channels)
+        start = World(
+            tuple(m.start for m in self.machines),
+            ((),) * len(self._channels),
+            (nothing,) * len(self.machines),
+            frozenset(),
+        )
+        for request in self._requests:
+            start = self._after(start, self._order, self._carry_out(start, request))
+        return start
 
     def local(self, world: World, name: str) -> Local:
         n = next(n for n, machine in enumerate(self.machines) if machine.participant.name == name)
@@ -305,7 +320,7 @@ class Saga:
         logs = list(world.logs)
         for event in step.published:
             body: Any = self.events.bodies[event]
-            at = self._channels.index((TOPIC_OF[saga.full_name(type(body))], body.order.order_id))
+            at = self._channels.index((TOPIC_OF[body.DESCRIPTOR.full_name], body.order.order_id))
             logs[at] = (*logs[at], event)
         read = list(world.read)
         if channel is not None:
