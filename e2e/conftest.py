@@ -1,4 +1,8 @@
-"""One shop for all end-to-end tests; each test has products and users of its own, so that its sums are its own."""
+"""One shop for all end-to-end tests; each test has products and users of its own, so that its sums are its own.
+
+There are several ways to run a shop, the variants. Tests run in the default one, those that are marked `variants(...)`
+in all that are named there, one variant after the other.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from e2e.shop import Shop, running
+from e2e.shop import DEFAULT, VARIANTS, Shop, running
 from services import catalogue
 
 STOCK = 1000
@@ -17,10 +21,18 @@ PRICE_MINOR = 100
 PRODUCTS = 200
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "shop" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("variants")
+        metafunc.parametrize("shop", marker.args if marker else [DEFAULT], indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The shop of this variant."""
     home = tmp_path_factory.mktemp("shop")
-    with running(home, CATALOGUE=str(write_catalogue(home)), DELIVERY_STEP_S="0.3") as shop:
+    variant = VARIANTS[request.param]
+    with running(home, variant, CATALOGUE=str(write_catalogue(home)), DELIVERY_STEP_S="0.3") as shop:
         yield shop
 
 
@@ -43,9 +55,10 @@ def product() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _tell_of_failures(request: pytest.FixtureRequest, shop: Shop) -> Iterator[None]:
+def _tell_of_failures(request: pytest.FixtureRequest) -> Iterator[None]:
     """Prints the ends of all logs where a test fails."""
+    shop: Shop | None = request.getfixturevalue("shop") if "shop" in request.fixturenames else None
     failed_before = request.session.testsfailed
     yield
-    if request.session.testsfailed > failed_before:
+    if shop is not None and request.session.testsfailed > failed_before:
         print(shop.logs())

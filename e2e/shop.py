@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 import grpc
@@ -41,6 +41,20 @@ ENDED = ("COMPLETED", "CANCELLED")
 T = TypeVar("T")
 
 
+class Variant(NamedTuple):
+    """One way to run the shop; `mode` is its SAGA_MODE."""
+
+    mode: str
+
+
+VARIANTS = {
+    "choreographed-sqlite": Variant("choreographed"),
+    "orchestrated-sqlite": Variant("orchestrated"),
+}
+DEFAULT = "choreographed-sqlite"
+ORCHESTRATED = [name for name, variant in VARIANTS.items() if variant.mode == "orchestrated"]
+
+
 def eventually(what: str, probe: Callable[[], T | None], within_s: float) -> T:
     """The first result of `probe` that is true; AssertionError with `what` after `within_s`."""
     deadline = time.monotonic() + within_s
@@ -56,8 +70,9 @@ def eventually(what: str, probe: Callable[[], T | None], within_s: float) -> T:
 class Shop:
     """A running shop. `home` keeps its data and logs."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    def __init__(self, home: Path, variant: Variant = VARIANTS[DEFAULT], /, **environment: str) -> None:
         self.home = home
+        self.mode = variant.mode
         self._base_port, self.port = _ports()
         self.url = f"http://{HOST}:{self.port}"
         self._environment = {
@@ -75,12 +90,18 @@ class Shop:
         self.http = httpx.Client(base_url=self.url, timeout=15.0)
         self._channels: dict[str, grpc.Channel] = {}
 
+    @property
+    def services(self) -> list[str]:
+        """Those that run in its mode."""
+        return [name for name in GRPC_PORTS if name != "orchestrator" or self.mode == "orchestrated"]
+
     def start(self) -> None:
         """Returns when everything is ready."""
         self.home.mkdir(parents=True, exist_ok=True)
+        environment = {**self._environment, "SAGA_MODE": self.mode}
         with (self.home / "run.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sagaproof", "run"], env=self._environment, stdout=log, stderr=log
+                [sys.executable, "-m", "sagaproof", "run"], env=environment, stdout=log, stderr=log
             )
         eventually("the shop is ready", self._is_ready, START_WITHIN_S)
 
@@ -108,6 +129,12 @@ class Shop:
             return self._process.wait(STOP_WITHIN_S)
         finally:
             self._process.kill()
+
+    def switch(self, mode: str) -> None:
+        """Goes on in the other mode, on the same data."""
+        assert self.stop() == 0
+        self.mode = mode
+        self.start()
 
     def kill_supervisor(self) -> None:
         assert self._process is not None
@@ -137,7 +164,7 @@ class Shop:
         """Waits until everything is ready again."""
         eventually("everything is ready again", self.ready, HEALS_WITHIN_S)
 
-    def order(self, *items: tuple[str, int], user: str = "", key: str = "") -> str:
+    def order(self, *items: tuple[str, int], user: str = "", key: str = "", within_s: float = HEALS_WITHIN_S) -> str:
         """Places an order, again and again with the same key while the shop is hurt; its id."""
         key = key or str(uuid4())
         body = {
@@ -155,7 +182,7 @@ class Shop:
             assert answer.status_code == 202, answer.text
             return answer.json()["orderId"]
 
-        return eventually("an order is accepted", place, HEALS_WITHIN_S)
+        return eventually("an order is accepted", place, within_s)
 
     def status(self, order_id: str) -> dict[str, Any] | None:
         """The `/status` document; None while the gateway does not answer."""
@@ -245,9 +272,9 @@ def _ports() -> tuple[int, int]:
 
 
 @contextmanager
-def running(home: Path, **environment: str) -> Generator[Shop]:
+def running(home: Path, variant: Variant = VARIANTS[DEFAULT], /, **environment: str) -> Generator[Shop]:
     """A shop that runs for the length of the block."""
-    shop = Shop(home, **environment)
+    shop = Shop(home, variant, **environment)
     try:
         shop.start()
         yield shop

@@ -16,7 +16,6 @@ from shop.order.v1.events_pb2 import OrderCreated
 
 from e2e.conftest import STOCK
 from e2e.shop import Shop, eventually
-from sagaproof.settings import GRPC_PORTS
 
 pytestmark = pytest.mark.e2e
 
@@ -56,7 +55,7 @@ def dead_letters(shop: Shop, service: str) -> list[admin.DeadLetter]:
 
 def discard_all(shop: Shop) -> None:
     """Every consumer of a topic has a dead letter of its own of what was wrong there."""
-    for service in GRPC_PORTS:
+    for service in shop.services:
         for letter in dead_letters(shop, service):
             shop.admin(service).DiscardDeadLetter(admin.DiscardDeadLetterRequest(id=letter.id), timeout=15)
 

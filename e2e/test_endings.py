@@ -10,7 +10,7 @@ from shop.admin.v1 import service_pb2 as admin
 from websockets.sync.client import connect
 
 from e2e.conftest import PRICE_MINOR, STOCK
-from e2e.shop import Shop, eventually
+from e2e.shop import VARIANTS, Shop, eventually
 
 OPENING_MINOR = 100_000
 RANKS = {
@@ -22,7 +22,7 @@ RANKS = {
     "CANCELLED": 4,
 }
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.variants(*VARIANTS)]
 
 
 def watch(shop: Shop, order_id: str, since: int = 0) -> list[dict[str, Any]]:

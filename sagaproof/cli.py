@@ -46,6 +46,9 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget all orders, stock and money first.")] = False,
     postgres: Annotated[bool, typer.Option("--postgres", help="On a PostgreSQL server, which is started too.")] = False,
     replicas: Annotated[int, typer.Option(help="Processes of each service; more than one needs PostgreSQL.")] = 1,
+    mode: Annotated[
+        str | None, typer.Option(help="choreographed or orchestrated, also SAGA_MODE; the data fit both.")
+    ] = None,
 ) -> None:
     """Start Kafka, all services and the gateway, and keep them running until Ctrl-C.
 
@@ -53,12 +56,13 @@ def run(
     sagaproof run
     sagaproof run --fresh --port 8090
     sagaproof run --postgres --replicas 2
+    sagaproof run --mode orchestrated
     """
     from sagaproof import run as launcher
     from sagaproof.settings import Settings, SettingsError
 
     try:
-        settings = Settings.from_env(port=port, fresh=fresh, postgres=postgres, replicas=replicas)
+        settings = Settings.from_env(port=port, fresh=fresh, postgres=postgres, replicas=replicas, mode=mode)
     except SettingsError as error:
         raise typer.BadParameter(str(error)) from None
     raise typer.Exit(launcher.run(settings))

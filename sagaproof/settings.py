@@ -109,15 +109,16 @@ class Settings:
         fresh: bool = False,
         postgres: bool = False,
         replicas: int = 1,
+        mode: str | None = None,
     ) -> Settings:
         """Read PORT, SAGA_MODE, KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL, SAGAPROOF_HOME and SAGAPROOF_BASE_PORT.
 
         Raises SettingsError.
         """
         env = dict(os.environ) if env is None else env
-        mode = env.get("SAGA_MODE") or "choreographed"
+        name, mode = ("--mode", mode) if mode else ("SAGA_MODE", env.get("SAGA_MODE") or "choreographed")
         if mode not in SAGA_MODES:
-            raise SettingsError(f"SAGA_MODE is {mode!r}; it may be {' or '.join(SAGA_MODES)}")
+            raise SettingsError(f"{name} is {mode!r}; it may be {' or '.join(SAGA_MODES)}")
         database = env.get("DATABASE_URL") or None
         if database is not None:
             _check_database(database, postgres=postgres)
