@@ -71,6 +71,7 @@ class Engine:
         self._on_change = on_change
         self._telemetry = telemetry or Telemetry(participant)
         self._lap = self._telemetry.lap
+        self._acknowledged: list[int] = []
         self._next_timer_us: int | None = 0
         self.hold_timers = False
 
@@ -83,6 +84,8 @@ class Engine:
     def cycle(self, records: Sequence[Record], commands: Sequence[Message]) -> int:
         """Handles these, and the timers that are due. When it returns, everything is stored and published.
 
+        What was published is marked by the next batch's transaction, or by `mark`.
+
         Returns how many messages there were of types that are known here; a batch of timers counts as one more.
         """
         self._telemetry.taken()
@@ -94,6 +97,7 @@ class Engine:
             types.add(TIMER_TYPE)
             handled += 1
         if not handled:
+            self.mark()
             return 0
         self._faults.reach("before-transaction", types)
         for batch in self._transact(messages, poison):
@@ -114,14 +118,27 @@ class Engine:
         return min(most_s, max(0.0, (self._next_timer_us - self._now_us()) / 1_000_000))
 
     def publish(self, keys: Iterable[str] | None, types: AbstractSet[str]) -> None:
-        """Publishes and marks every unmarked row of these keys, or of all; the lowest first, whoever wrote it."""
+        """Publishes every unmarked row of these keys, or of all; the lowest first, whoever wrote it."""
         keys = None if keys is None else sorted(keys)
         if keys is None or keys:
             while self._retry(lambda: self._publish_some(keys, types)) == BATCH_MAX:
                 pass
 
+    def mark(self) -> None:
+        """Marks what the broker has acknowledged and no transaction has marked since."""
+        if self._acknowledged:
+            self._store.mark_published(self._acknowledged, self._now_us())
+            self._acknowledged = []
+            self._lap("mark")
+
+    @property
+    def unmarked(self) -> bool:
+        """Whether `mark` has something to do: until then, it would be sent again after a crash."""
+        return bool(self._acknowledged)
+
     def _publish_some(self, keys: Sequence[str] | None, types: AbstractSet[str]) -> int:
         # Read again at each try, so that after a failure it starts from the lowest unmarked row.
+        self.mark()
         events = self._store.unpublished(keys, BATCH_MAX)
         if not events:
             return 0
@@ -131,10 +148,10 @@ class Engine:
         self._lap("publish")
         self._faults.reach("before-mark", types)
         if acknowledged:
-            self._store.mark_published(acknowledged, self._now_us())
-            self._lap("mark")
+            self._acknowledged = acknowledged
             self._telemetry.published(events, acknowledged)
         if error is not None:
+            self.mark()
             raise error
         return len(events)
 
@@ -216,9 +233,11 @@ class Engine:
             for message in messages:
                 batch.decide(message)
             batch.finish()
+            batch.changes.published = self._acknowledged
             self._lap("decide")
             transaction.write(batch.changes)
             self._lap("write")
+        self._acknowledged = []
         self._lap("commit")
         self._telemetry.handled(batch, messages)
         return batch

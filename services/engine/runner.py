@@ -14,6 +14,8 @@ from services.engine.retry import TransientError
 from services.engine.store import Store
 
 IDLE_S = 1.0
+MARK_AFTER_S = 0.05
+"""Idle for so long, what was published is marked; under load the next batch does it."""
 PACE_S = 0.005
 BUSY_FROM = 16
 BUSY_PACE_S = 0.012
@@ -80,6 +82,7 @@ class Runner:
             while not self._stopping.is_set():
                 self._health.recovered()
                 self._once()
+            self._engine.mark()
         except TransientError as error:
             # Retries end when we stop. What was not done comes again after the start.
             log.warning("stopped in a retry", extra={"cause": str(error)})
@@ -89,7 +92,8 @@ class Runner:
 
     def _once(self) -> None:
         self._engine.hold_timers = self._mailbox.held
-        records, commands = self._mailbox.take(BATCH_MAX, self._engine.idle_s(IDLE_S))
+        idle_s = self._engine.idle_s(MARK_AFTER_S if self._engine.unmarked else IDLE_S)
+        records, commands = self._mailbox.take(BATCH_MAX, idle_s)
         began_s = time.monotonic()
         handled = self._engine.cycle(records, commands)
         if records:

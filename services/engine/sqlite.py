@@ -7,7 +7,7 @@ SQLAlchemy's work for each execution costs more than SQLite's own. Everything th
 import json
 import sqlite3
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -109,6 +109,7 @@ _MARK = _Statement(EVENTS.update().where(EVENTS.c.seq.in_(_among("seqs"))).value
 _NEXT_TIMER = _Statement(select(sa.func.min(TIMERS.c.due_us)))
 _DROP_STATES = _Statement(ENTITIES.delete().where(ENTITIES.c.entity.in_(_among("entities"))))
 _DROP_INDEXED = _Statement(ENTITY_INDEX.delete().where(ENTITY_INDEX.c.entity.in_(_among("entities"))))
+_DROP_LOGGED = _Statement(EVENT_LOG.delete().where(EVENT_LOG.c.message_id.in_(_among("message_ids"))))
 _SET_STATUS = _Statement(
     DEAD_LETTERS.update()
     .where(DEAD_LETTERS.c.id == bindparam("dead_letter_id"), DEAD_LETTERS.c.status == "open")
@@ -219,6 +220,8 @@ class _Transaction:
         events = changes.events
         if changes.dead_letters:
             events = events + list(self._write_dead_letters(changes.dead_letters))
+        if changes.published:
+            self._cursor.execute(_MARK.sql, (time_us, _json(changes.published)))
         if changes.inbox:
             many(_SAVE_INBOX.sql, [(message_id, time_us) for message_id in sorted(changes.inbox)])
         if events:
@@ -241,6 +244,9 @@ class _Transaction:
     def drop_states(self, entities: Sequence[str]) -> None:
         self._cursor.execute(_DROP_STATES.sql, (_json(entities),))
         self._cursor.execute(_DROP_INDEXED.sql, (_json(entities),))
+
+    def drop_logged(self, message_ids: Sequence[str]) -> None:
+        self._cursor.execute(_DROP_LOGGED.sql, (_json(message_ids),))
 
     def _write_dead_letters(self, dead_letters: Sequence[tuple[DeadLetter, NewEvent]]) -> Iterator[NewEvent]:
         for letter, event in dead_letters:
@@ -286,6 +292,9 @@ class SqliteStore(SqlReads):
     def discard(self, dead_letter_id: str) -> None:
         with self._writer.transaction() as cursor:
             cursor.execute(_SET_STATUS.sql, _SET_STATUS.row(dead_letter_id=dead_letter_id, new_status="discarded"))
+
+    def listen(self, on_change: Callable[[Collection[str] | None], None]) -> None:
+        """There are no others: one process writes the file."""
 
     def close(self) -> None:
         self._writer.close()

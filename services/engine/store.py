@@ -4,7 +4,7 @@ The event table is the outbox: a public event is a row without `published_at_us`
 State, inbox and outgoing events change in one transaction, or not at all.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
@@ -128,6 +128,7 @@ class Changes:
     replayed: ids of dead letters
     unindexed, indexed: (row, entity) of a read model's indexes that go, and that come
     log: events that a read model keeps; those whose id is there already are dropped
+    published: seqs of events that are to be marked
     """
 
     time_us: int
@@ -141,6 +142,7 @@ class Changes:
     unindexed: list[tuple[IndexRow, str]] = field(default_factory=list[tuple[IndexRow, str]])
     indexed: list[tuple[IndexRow, str]] = field(default_factory=list[tuple[IndexRow, str]])
     log: list[NewLogged] = field(default_factory=list[NewLogged])
+    published: list[int] = field(default_factory=list[int])
 
 
 class Transaction(Protocol):
@@ -170,6 +172,10 @@ class Transaction(Protocol):
 
     def drop_states(self, entities: Sequence[str]) -> None:
         """Makes these entities ones that nothing has happened to, in no index. Only a Rebuild needs it."""
+        ...
+
+    def drop_logged(self, message_ids: Sequence[str]) -> None:
+        """Takes these events out of the event log. Only a Rebuild needs it."""
         ...
 
 
@@ -237,6 +243,13 @@ class Store(Protocol):
 
     def backlog(self) -> Backlog: ...
 
+    def listen(self, on_change: Callable[[Collection[str] | None], None]) -> None:
+        """From now on tells of what others commit, on a thread of its own: of entities, or with None of any.
+
+        Nothing is missed: after a time in which it could not listen, it tells of any.
+        """
+        ...
+
     def ping(self) -> None:
         """TransientError if the database does not answer."""
         ...
@@ -251,4 +264,12 @@ class Snapshot(Protocol):
 
     def states(self) -> Iterator[tuple[str, StateRow]]:
         """By entity, in the order of code points."""
+        ...
+
+    def places(self) -> Iterator[tuple[IndexRow, str]]:
+        """The rows of all indexes, each with its entity, in the order of code points."""
+        ...
+
+    def logged(self) -> Iterator[NewLogged]:
+        """The event log by message id, in the order of code points."""
         ...

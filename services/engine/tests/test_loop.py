@@ -13,10 +13,11 @@ from services.engine.tests.toy import Add, Answers, Counter, rpc, said, several,
 # One cycle
 
 
-def test_a_cycle_stores_publishes_and_marks(life: Life) -> None:
+def test_a_cycle_stores_and_publishes_and_when_idle_marks(life: Life) -> None:
     life.engine.cycle(several("a add", "b add", "a mark"), [])
     assert life.counter("a") == Counter(1, marked=True)
     assert life.broker.values == [("a", 1), ("b", 1)]
+    life.engine.cycle([], [])
     assert life.store.unpublished(None, 10) == []
     assert life.inbox_has("said-0", "said-1", "said-2") == {"said-0", "said-1", "said-2"}
 

@@ -21,7 +21,27 @@ def test_after_a_failure_it_starts_again_from_the_lowest_that_is_not_marked(plac
     assert place.broker.tries == [[one, two, three, four], [three, four], [three, four]]
     assert place.broker.values == [("a", 1), ("b", 1), ("c", 1), ("d", 1)]
     assert len(life.errors) == 2
+    life.engine.mark()
     assert life.store.unpublished(None, 10) == []
+
+
+def test_what_was_published_is_marked_by_the_next_batch(place: Place, life: Life) -> None:
+    life.engine.cycle(several("a add", "b add"), [])
+    assert life.engine.unmarked
+    assert [event.key for event in life.store.unpublished(None, 10)] == ["a", "b"]
+    life.engine.cycle([said("c add", "next")], [])
+    assert [event.key for event in life.store.unpublished(None, 10)] == ["c"]
+    assert place.broker.values == [("a", 1), ("b", 1), ("c", 1)]
+
+
+def test_what_a_transaction_that_failed_was_to_mark_is_marked_by_the_next(life: Life) -> None:
+    life.engine.cycle([said("a add")], [])
+    with life.store.transaction() as transaction:
+        transaction.write(Changes(0, events=[NewEvent("counter/a", 2, "T", "taken", "?", None, "a", b"", "", 0)]))
+    life.engine.cycle([said("a add", "clashes")], [])
+    life.engine.cycle([], [])
+    assert not life.engine.unmarked
+    assert {event.message_id for event in life.store.unpublished(None, 10)} <= set(life.dead_letters())
 
 
 def test_only_what_was_acknowledged_is_marked(place: Place, life: Life) -> None:

@@ -177,6 +177,16 @@ def test_an_event_comes_out_as_it_went_in(store: Store) -> None:
     assert stored.published_at_us is None
 
 
+def test_a_transaction_marks_what_was_published_before_it_unless_it_fails(store: Store) -> None:
+    write(store, changes(event("thing/a", 1), event("thing/b", 1)))
+    seqs = [each.seq for each in store.unpublished(None, 10)]
+    with pytest.raises(ConflictError):
+        write(store, Changes(2000, events=[event("thing/a", 1, message_id="again")], published=seqs))
+    assert [each.seq for each in store.unpublished(None, 10)] == seqs
+    write(store, Changes(2000, events=[event("thing/c", 1)], published=seqs[:1]))
+    assert [each.entity for each in store.unpublished(None, 10)] == ["thing/b", "thing/c"]
+
+
 def test_what_is_marked_is_not_published_again_and_the_rest_is(store: Store) -> None:
     write(store, changes(*(event("thing/a", n) for n in range(1, 6))))
     first, second, third, *rest = seqs(store, None)
