@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from shop.admin.v1 import service_pb2 as admin
 
 from e2e.conftest import PRICE_MINOR, STOCK
 from e2e.shop import Shop, eventually
@@ -69,7 +70,7 @@ def test_every_view_of_marketing_adds_up_to_the_same(shop: Shop, product: str) -
 
     def sums() -> Any:
         overview = get(shop, "/marketing/overview")
-        values = pages(shop, "/marketing/ltv", 100)
+        values = pages(shop, "/marketing/ltv", 500)
         products = get(shop, "/marketing/popularity", limit=500)
         days = get(shop, "/marketing/daily-sales")
         revenue = overview["revenue"]["amountMinor"]
@@ -91,6 +92,24 @@ def test_every_view_of_marketing_adds_up_to_the_same(shop: Shop, product: str) -
     assert overview["averageOrderValue"]["amountMinor"] == round(
         overview["revenue"]["amountMinor"] / overview["completed"]
     )
+
+
+@pytest.mark.parametrize("service", ["marketing", "status"])
+def test_a_read_model_that_is_rebuilt_under_load_is_what_it_was(shop: Shop, product: str, service: str) -> None:
+    order_ids = [shop.order((product, 1)) for _ in range(5)]
+    for _ in range(3):
+        rebuild = rebuilding(shop, service)
+        while not rebuild.done():
+            order_ids.append(shop.order((product, 1)))
+        assert rebuild.result().entities > 0
+        assert list(rebuild.result().different) == []
+    shop.settled(order_ids)
+    assert list(rebuilding(shop, service).result().different) == []
+
+
+def rebuilding(shop: Shop, service: str) -> Any:
+    """A Rebuild with repair that is under way."""
+    return shop.admin(service).Rebuild.future(admin.RebuildRequest(repair=True), timeout=60)
 
 
 def test_one_product_is_read_with_its_stock(shop: Shop, product: str) -> None:
