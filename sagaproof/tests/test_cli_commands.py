@@ -13,7 +13,7 @@ from sagaproof.ports import free_ports
 COMMANDS = (
     *("run", "stop", "demo"),
     *("order", "status", "watch", "cancel", "products", "marketing"),
-    *("restock", "deposit", "logs", "health", "admin"),
+    *("restock", "deposit", "logs", "trace", "health", "admin"),
 )
 
 
@@ -66,6 +66,7 @@ def test_help_imports_nothing_heavy() -> None:
         ("watch", "x", "--since", "-1"),
         ("logs", "--level", "LOUD"),
         ("run", "--port", "99999"),
+        ("run", "--mode", "both"),
         ("nonsense",),
     ],
 )

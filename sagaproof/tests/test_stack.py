@@ -37,6 +37,17 @@ def test_every_service_has_its_contract_ports_and_a_name_of_its_own(tmp_path: Pa
     assert max(ports) < 32768
 
 
+def test_the_orchestrator_runs_in_orchestrated_mode_alone_and_every_service_is_told_the_mode(tmp_path: Path) -> None:
+    assert "orchestrator" not in {part.spec.name for part in shop(tmp_path).parts}
+    orchestrated = {part.spec.name: part for part in shop(tmp_path, SAGA_MODE="orchestrated").parts}
+    orchestrator = orchestrated["orchestrator"]
+    assert (orchestrator.grpc, orchestrator.admin, orchestrator.http) == (9058, 9158, 9258)
+    told = {part.spec.env["SAGA_MODE"] for part in orchestrated.values() if part.grpc}
+    assert told == {"orchestrated"}
+    environment = {"SAGAPROOF_HOME": str(tmp_path), "SAGA_MODE": "choreographed"}
+    assert "orchestrator" in Settings.from_env(environment, mode="orchestrated").grpc_ports, "the option is stronger"
+
+
 def test_what_the_user_exports_reaches_the_services_but_cannot_open_them_to_the_network(tmp_path: Path) -> None:
     parts = shop(tmp_path, DELIVERY_STEP_S="0.1", HOST="0.0.0.0", CATALOGUE="mine.json").parts  # noqa: S104
     shipping = next(part for part in parts if part.spec.name == "shipping").spec.env
