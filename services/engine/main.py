@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -63,6 +63,7 @@ class Service(NamedTuple):
     grpc_service: full name of that service, for reflection
     on_change:   told of entities that changed, after each commit, on the loop's thread
     on_events:   told of events that were stored, and of entities that changed, after each commit, on the loop's thread
+    on_change_elsewhere: told of entities that other replicas have changed, or with None of any, on a thread of its own
     gauges:      what else is measured when Prometheus scrapes
     """
 
@@ -72,6 +73,7 @@ class Service(NamedTuple):
     on_change: Callable[[Mapping[str, State]], None] = lambda _: None
     on_events: OnEvents = lambda _events, _states: None
     gauges: Sequence[StateGauge] = ()
+    on_change_elsewhere: Callable[[Collection[str] | None], None] | None = None
 
 
 def main(cls: type[E_], build: Callable[[E_], Service]) -> None:
@@ -155,6 +157,8 @@ class _Parts:
         self.mailbox = Mailbox()
         self.faults = Faults()
         self.store = open_store(given.database_url)
+        if service.on_change_elsewhere is not None:
+            self.store.listen(service.on_change_elsewhere)
         self.commands = Commands(self.mailbox, self.store)
         self.publisher = KafkaPublisher(given.kafka_bootstrap_servers, participant.name, self.health.beat)
         self.observer = KafkaObserver(given.kafka_bootstrap_servers, participant.consumer_group, participant.topics)

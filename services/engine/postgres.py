@@ -13,20 +13,19 @@ marks, pruning) has a connection of its own, with `synchronous_commit = off`.
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from itertools import chain
-from struct import Struct, pack
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from psycopg import errors, pq
-from psycopg.adapt import Dumper
-from psycopg.types.numeric import Int8
 from sqlalchemy import bindparam, exc, func, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from services.engine import pipeline
 from services.engine.database_url import engine_url
+from services.engine.listening import CHANNEL, Listener, OnChange
+from services.engine.pipeline import Call, Pipeline, Prepared
 from services.engine.reads import SqlReads, dead_letter_row
 from services.engine.retry import TransientError
 from services.engine.schema import (
@@ -43,6 +42,8 @@ from services.engine.store import Changes, ConflictError, StateRow, StoredEvent,
 
 CONNECT_WITHIN_S = 5
 LOCK_WITHIN_S = 5
+LOST_AFTER_S = 10
+"""When the server has not acknowledged for so long what was sent to it."""
 IDLE_IN_TRANSACTION_S = 10
 """A replica that stands still in a transaction holds up the others for so long; then the server ends its session."""
 READERS_KEPT = 1
@@ -59,138 +60,78 @@ _OPTIONS = {
 }
 
 
-# Arrays, in PostgreSQL's binary form: a header, then each element with its length in front.
-
-
-class _Array:
-    """A column's values, as they are sent."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-
-class _Texts(_Array):
-    oid = psycopg.adapters.types["text"].array_oid
-
-
-class _Blobs(_Array):
-    oid = psycopg.adapters.types["bytea"].array_oid
-
-
-class _Numbers(_Array):
-    oid = psycopg.adapters.types["int8"].array_oid
-
-
-class _Dumper(Dumper):
-    format = pq.Format.BINARY
-
-    def dump(self, obj: _Array) -> bytes:
-        return obj.data
-
-
-class _TextsDumper(_Dumper):
-    oid = _Texts.oid
-
-
-class _BlobsDumper(_Dumper):
-    oid = _Blobs.oid
-
-
-class _NumbersDumper(_Dumper):
-    oid = _Numbers.oid
-
-
-_HEADER = Struct("!iiIii")
-_LENGTH = Struct("!i").pack
-_TEXT = psycopg.adapters.types["text"].oid
-_BYTEA = psycopg.adapters.types["bytea"].oid
-_INT8 = psycopg.adapters.types["int8"].oid
-_NULL = _LENGTH(-1)
-
-
-def _header(oid: int, count: int, nulls: bool = False) -> bytes:
-    return _HEADER.pack(1, nulls, oid, count, 1) if count else pack("!iiI", 0, 0, oid)
-
-
-def _texts(values: Sequence[str | None]) -> _Texts:
-    parts = [_header(_TEXT, len(values), None in values)]
-    for value in values:
-        if value is None:
-            parts.append(_NULL)
-            continue
-        encoded = value.encode()
-        if 0 in encoded:  # which PostgreSQL's text cannot hold
-            encoded = encoded.replace(b"\0", "\N{SYMBOL FOR NULL}".encode())
-        parts += (_LENGTH(len(encoded)), encoded)
-    return _Texts(b"".join(parts))
-
-
-def _blobs(values: Sequence[bytes]) -> _Blobs:
-    parts = [_header(_BYTEA, len(values))]
-    for value in values:
-        parts += (_LENGTH(len(value)), value)
-    return _Blobs(b"".join(parts))
-
-
-def _numbers(values: Sequence[int]) -> _Numbers:
-    return _Numbers(
-        _header(_INT8, len(values)) + pack("!" + "iq" * len(values), *chain.from_iterable((8, n) for n in values))
-    )
-
-
 # Statements
 
 
+_Put = Callable[[Any], bytes]
+
+
+def _how(kind: Any) -> tuple[int, _Put]:
+    """PostgreSQL's type for a parameter, and how a value is sent."""
+    element: Any = getattr(kind, "item_type", None)
+    if element is not None:
+        if isinstance(element, sa.LargeBinary):
+            return pipeline.BYTEAS, pipeline.byteas
+        return (pipeline.TEXTS, pipeline.texts) if isinstance(element, sa.String) else (pipeline.INT8S, pipeline.int8s)
+    if isinstance(kind, sa.LargeBinary):
+        return pipeline.BYTEA, bytes
+    if isinstance(kind, sa.String):
+        return pipeline.TEXT, pipeline.text
+    return pipeline.INT8, pipeline.int8
+
+
 class _Statement:
-    """A statement in PostgreSQL's words. `row` puts named values in the places of its parameters."""
+    """A statement in PostgreSQL's words, to be called with its parameters by name."""
+
+    _count = 0
 
     def __init__(self, statement: Any) -> None:
         compiled: Any = statement.compile(dialect=postgresql.dialect(paramstyle="numeric_dollar"))
-        self.sql = str(compiled).encode()
         self._names: list[str] = compiled.positiontup or []
+        how = [_how(compiled.binds[name].type) for name in self._names]
+        self._puts = [put for _, put in how]
         self._constants: dict[str, Any] = compiled.params
+        _Statement._count += 1
+        self.prepared = Prepared(f"s{_Statement._count}".encode(), str(compiled).encode(), [oid for oid, _ in how])
 
-    def row(self, **values: Any) -> tuple[Any, ...]:
-        return tuple(values[name] if name in values else self._constants[name] for name in self._names)
-
-
-def _array_of(column: sa.Column[Any]) -> Callable[[Sequence[Any]], _Array]:
-    if isinstance(column.type, sa.LargeBinary):
-        return _blobs
-    return _texts if isinstance(column.type, sa.String) else _numbers
+    def call(self, **values: Any) -> Call:
+        given = [values[name] if name in values else self._constants[name] for name in self._names]
+        return Call(self.prepared, [put(value) for put, value in zip(self._puts, given, strict=True)])
 
 
 class _Rows:
     """Values for some columns of a table, a row each, sent as an array for each column."""
 
     def __init__(self, columns: Iterable[sa.Column[Any]]) -> None:
-        self.columns = list(columns)
-        self._arrays = [_array_of(column) for column in self.columns]
-        self.names = [column.name for column in self.columns]
-
-    def table(self) -> Any:
-        # Without a collation in the cast: the arrays have none.
-        kinds = [
-            sa.LargeBinary() if a is _blobs else sa.Text() if a is _texts else sa.BigInteger() for a in self._arrays
-        ]
-        arrays = [sa.cast(bindparam(f"the_{name}"), ARRAY(kind)) for name, kind in zip(self.names, kinds, strict=True)]
-        return func.unnest(*arrays).table_valued(*self.names, name="given").render_derived()
-
-    def values(self, rows: Iterable[Sequence[Any]]) -> tuple[Any, ...]:
-        return tuple(array(column) for array, column in zip(self._arrays, zip(*rows, strict=True), strict=True))
+        kinds = {column.name: _plain(column.type) for column in columns}
+        self.names = list(kinds)
+        arrays = [sa.cast(bindparam(f"the_{name}", type_=ARRAY(kind)), ARRAY(kind)) for name, kind in kinds.items()]
+        self.table = func.unnest(*arrays).table_valued(*self.names, name="given").render_derived()
 
 
-class _Insert(_Statement):
+def _plain(kind: Any) -> Any:
+    """Without a collation, which an array's elements cannot have."""
+    if isinstance(kind, sa.LargeBinary):
+        return sa.LargeBinary()
+    return sa.Text() if isinstance(kind, sa.String) else sa.BigInteger()
+
+
+class _ByRows(_Statement):
+    """A statement about rows, whose parameters are the columns of those."""
+
+    def call_with(self, rows: Iterable[Sequence[Any]]) -> Call:
+        columns = zip(*rows, strict=True)
+        return Call(self.prepared, [put(column) for put, column in zip(self._puts, columns, strict=True)])
+
+
+class _Insert(_ByRows):
     """Inserts rows, whose values come in the order of the table's columns, but for those that are generated."""
 
     def __init__(
         self, table: sa.Table, *, generated: Sequence[str] = (), upsert: bool = False, ignore: bool = False
     ) -> None:
-        self.rows = _Rows(column for column in table.columns if column.name not in generated)
-        given = self.rows.table()
-        statement = insert(table).from_select(self.rows.names, select(*(given.c[name] for name in self.rows.names)))
+        rows = _Rows(column for column in table.columns if column.name not in generated)
+        statement = insert(table).from_select(rows.names, select(*(rows.table.c[name] for name in rows.names)))
         if upsert:
             values = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
             statement = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values)
@@ -199,27 +140,27 @@ class _Insert(_Statement):
         super().__init__(statement)
 
 
-class _Delete(_Statement):
+class _Delete(_ByRows):
     """Deletes rows by these of their columns."""
 
-    def __init__(self, *columns: sa.Column[Any], returning: bool = False) -> None:
-        self.rows = _Rows(columns)
-        given, table = self.rows.table(), columns[0].table
-        statement: Any = sa.delete(table).where(*(column == given.c[column.name] for column in columns))
-        super().__init__(statement.returning(columns[0]) if returning else statement)
+    def __init__(self, *columns: sa.Column[Any]) -> None:
+        rows = _Rows(columns)
+        super().__init__(
+            sa.delete(columns[0].table).where(*(column == rows.table.c[column.name] for column in columns))
+        )
 
 
 def _among(column: Any, name: str) -> Any:
-    given: sa.BindParameter[Any] = bindparam(name)
+    given: Any = bindparam(name, type_=ARRAY(_plain(column.type)))
     return column == sa.any_(given)
 
 
-_BEGIN = b"BEGIN"
-_COMMIT = b"COMMIT"
+_MOST = bindparam("most", type_=sa.BigInteger())
+_BEGIN = Call(Prepared(b"begin", b"BEGIN", ()))
+_COMMIT = Call(Prepared(b"commit", b"COMMIT", ()))
+_ROLLBACK = Call(Prepared(b"rollback", b"ROLLBACK", ()))
 _SEEN = _Statement(select(INBOX.c.message_id).where(_among(INBOX.c.message_id, "ids")))
-_DUE = _Statement(
-    select(TIMERS).where(TIMERS.c.due_us <= bindparam("now_us")).order_by(TIMERS.c.due_us).limit(bindparam("most"))
-)
+_DUE = _Statement(select(TIMERS).where(TIMERS.c.due_us <= bindparam("now_us")).order_by(TIMERS.c.due_us).limit(_MOST))
 _LOAD = _Statement(
     select(ENTITIES).where(_among(ENTITIES.c.entity, "entities")).order_by(ENTITIES.c.entity).with_for_update()
 )
@@ -229,7 +170,7 @@ _SAVE_EVENTS = _Insert(EVENTS, generated=("seq", "published_at_us"))
 _INSERT_STATES = _Insert(ENTITIES)
 _SAVE_STATES = _Insert(ENTITIES, upsert=True)
 _STOP_TIMERS = _Delete(TIMERS.c.entity, TIMERS.c.name)
-_STOP_FIRED = _Delete(TIMERS.c.entity, TIMERS.c.name, TIMERS.c.version, TIMERS.c.due_us, returning=True)
+_STOP_FIRED = _Delete(TIMERS.c.entity, TIMERS.c.name, TIMERS.c.version, TIMERS.c.due_us)
 _SAVE_TIMERS = _Insert(TIMERS, upsert=True)
 _UNINDEX = _Delete(*ENTITY_INDEX.primary_key.columns)
 _INDEX = _Insert(ENTITY_INDEX, ignore=True)
@@ -241,7 +182,7 @@ _SAVE_DEAD_LETTER = _Statement(
     .returning(DEAD_LETTERS.c.id)
 )
 # Ordered by an expression, or the planner could go through all events by seq and not through those that are unmarked.
-_UNPUBLISHED_ALL = select(EVENTS).where(UNPUBLISHED).order_by(EVENTS.c.seq + 0).limit(bindparam("most"))
+_UNPUBLISHED_ALL = select(EVENTS).where(UNPUBLISHED).order_by(EVENTS.c.seq + 0).limit(_MOST)
 _UNPUBLISHED = _Statement(_UNPUBLISHED_ALL)
 _UNPUBLISHED_OF = _Statement(_UNPUBLISHED_ALL.where(_among(EVENTS.c.key, "keys")))
 # What another replica is marking at this moment will be marked.
@@ -250,9 +191,11 @@ _MARK = _Statement(
     .where(EVENTS.c.seq.in_(select(EVENTS.c.seq).where(_among(EVENTS.c.seq, "seqs")).with_for_update(skip_locked=True)))
     .values(published_at_us=bindparam("now_us"))
 )
+_NOTIFY = _Statement(select(func.pg_notify(sa.literal_column(f"'{CHANNEL}'"), bindparam("payload", type_=sa.Text()))))
 _NEXT_TIMER = _Statement(select(func.min(TIMERS.c.due_us)))
 _DROP_STATES = _Statement(ENTITIES.delete().where(_among(ENTITIES.c.entity, "entities")))
 _DROP_INDEXED = _Statement(ENTITY_INDEX.delete().where(_among(ENTITY_INDEX.c.entity, "entities")))
+_DROP_LOGGED = _Statement(EVENT_LOG.delete().where(_among(EVENT_LOG.c.message_id, "message_ids")))
 _SET_STATUS = _Statement(
     DEAD_LETTERS.update()
     .where(DEAD_LETTERS.c.id == bindparam("dead_letter_id"), DEAD_LETTERS.c.status == "open")
@@ -264,7 +207,7 @@ _PRUNE = _Statement(
             select(INBOX.c.message_id)
             .where(INBOX.c.seen_at_us < bindparam("before_us"))
             .order_by(INBOX.c.seen_at_us)
-            .limit(bindparam("most"))
+            .limit(_MOST)
             .with_for_update(skip_locked=True)
         )
     )
@@ -286,11 +229,6 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-class _Call(NamedTuple):
-    sql: bytes
-    row: Sequence[Any] = ()
-
-
 class _Connection:
     """For one user at a time, from any thread; made anew after it was lost."""
 
@@ -298,91 +236,99 @@ class _Connection:
         self._url = url
         self._options = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in options.items())
         self._turn = threading.Lock()
-        self._connection: psycopg.Connection[Any] | None = None
+        self._session: _Session | None = None
 
     @contextmanager
     def use(self) -> Generator["_Session"]:
         """An exception rolls back what was not committed."""
         with self._turn, _translated():
-            connection = self._open()
+            session = self._session if self._session is not None and self._session.is_open else self._open()
             try:
-                yield _Session(connection)
+                yield session
             except BaseException:
-                _roll_back(connection)
+                session.roll_back()
                 raise
 
-    def _open(self) -> "psycopg.Connection[Any]":
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self._url,
-                autocommit=True,  # transactions begin where we say
-                options=self._options,
-                connect_timeout=CONNECT_WITHIN_S,
-                cursor_factory=psycopg.RawCursor,
-            )
-            for cls, dumper in ((_Texts, _TextsDumper), (_Blobs, _BlobsDumper), (_Numbers, _NumbersDumper)):
-                self._connection.adapters.register_dumper(cls, dumper)
-        return self._connection
+    def _open(self) -> "_Session":
+        connection = psycopg.connect(
+            self._url,
+            autocommit=True,  # transactions begin where we say
+            options=self._options,
+            connect_timeout=CONNECT_WITHIN_S,
+            tcp_user_timeout=LOST_AFTER_S * 1000,
+        )
+        self._session = _Session(connection)
+        return self._session
 
     def close(self) -> None:
         with self._turn:
-            if self._connection is not None:
-                self._connection.close()
-
-
-def _roll_back(connection: "psycopg.Connection[Any]") -> None:
-    if connection.info.transaction_status == pq.TransactionStatus.IDLE:
-        return
-    try:
-        connection.execute(b"ROLLBACK")
-    except psycopg.Error:
-        connection.close()
+            if self._session is not None:
+                self._session.close()
 
 
 class _Session:
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._connection = connection
+        self._pipeline = Pipeline(connection)
 
-    def run(self, calls: Sequence[_Call], asked: Sequence[_Call] = ()) -> list[list[Any]]:
-        """Does all of these in one round trip; the rows of those that were asked."""
-        connection = self._connection
-        with connection.pipeline():
-            for call in calls:
-                connection.execute(call.sql, call.row, prepare=True)
-            cursors = [connection.execute(call.sql, call.row, prepare=True, binary=True) for call in asked]
-            return [cursor.fetchall() for cursor in cursors]
+    @property
+    def is_open(self) -> bool:
+        return not self._connection.closed
 
-    def ask(self, sql: bytes, row: Sequence[Any] = ()) -> list[Any]:
-        return self._connection.execute(sql, row, prepare=True, binary=True).fetchall()
+    def run(self, *calls: Call) -> list[int]:
+        """Does all of these in one round trip; the numbers of rows that they changed."""
+        return [result.command_tuples or 0 for result in self._run(calls)]
 
-    def change(self, sql: bytes, row: Sequence[Any] = ()) -> int:
-        """The number of rows that it changed."""
-        return self._connection.execute(sql, row, prepare=True).rowcount
+    def ask(self, *calls: Call, after: Sequence[Call] = ()) -> list[list[Any]]:
+        """The rows of each, in the same round trip with what comes before them."""
+        return [self._pipeline.rows(result) for result in self._run([*after, *calls])[len(after) :]]
+
+    def _run(self, calls: Sequence[Call]) -> list[pq.abc.PGresult]:
+        try:
+            return self._pipeline.run(calls)
+        except psycopg.OperationalError:
+            if self._connection.info.transaction_status == pq.TransactionStatus.UNKNOWN:
+                self.close()
+            raise
+
+    def roll_back(self) -> None:
+        if not self.is_open or self._connection.info.transaction_status == pq.TransactionStatus.IDLE:
+            return
+        if self._connection.info.pipeline_status != pq.PipelineStatus.OFF:
+            self.close()  # interrupted amid an exchange
+            return
+        try:
+            self.run(_ROLLBACK)
+        except psycopg.Error:
+            self.close()
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 class _Transaction:
     """Begins with its first question; what it writes goes with the next question, or with the commit."""
 
-    def __init__(self, session: _Session) -> None:
+    def __init__(self, session: _Session, listener: Listener | None) -> None:
         self._session = session
-        self._waiting = [_Call(_BEGIN)]
+        self._listener = listener
+        self._waiting = [_BEGIN]
         self._absent_ids: set[str] = set()
         self._absent: set[str] = set()
         self._due: dict[tuple[str, str], Timer] = {}
 
-    def _ask(self, *asked: _Call) -> list[list[Any]]:
+    def _ask(self, *asked: Call) -> list[list[Any]]:
         waiting, self._waiting = self._waiting, []
-        return self._session.run(waiting, asked)
+        return self._session.ask(*asked, after=waiting)
 
     def commit(self) -> None:
-        if self._waiting != [_Call(_BEGIN)]:
-            self._session.run([*self._waiting, _Call(_COMMIT)])
+        if self._waiting != [_BEGIN]:
+            self._session.run(*self._waiting, _COMMIT)
 
     def read(self, message_ids: Sequence[str], entities: Sequence[str]) -> tuple[set[str], dict[str, StateRow]]:
         if not message_ids and not entities:
             return set(), {}
-        load, seen_of = _Call(_LOAD.sql, (_texts(entities),)), _Call(_SEEN.sql, (_texts(message_ids),))
-        rows, ids = self._ask(load, seen_of)
+        rows, ids = self._ask(_LOAD.call(entities=entities), _SEEN.call(ids=message_ids))
         loaded = {entity: StateRow(version, state) for entity, version, state in rows}
         seen = {message_id for (message_id,) in ids}
         self._absent.update(entity for entity in entities if entity not in loaded)
@@ -396,12 +342,14 @@ class _Transaction:
         return self.read((), entities)[1]
 
     def due_timers(self, now_us: int, limit: int) -> list[Timer]:
-        (rows,) = self._ask(_Call(_DUE.sql, _DUE.row(now_us=Int8(now_us), most=Int8(limit))))
+        (rows,) = self._ask(_DUE.call(now_us=now_us, most=limit))
         due = [Timer(*row) for row in rows]
         self._due.update({(timer.entity, timer.name): timer for timer in due})
         return due
 
     def write(self, changes: Changes) -> None:
+        if changes.published:
+            self._waiting.append(_MARK.call(seqs=changes.published, now_us=changes.time_us))
         # States come before events: two that make the same new entity meet here, in the order of the names.
         self._write_inbox(changes)
         self._write_states(changes)
@@ -414,12 +362,17 @@ class _Transaction:
         self._insert(_INDEX, sorted((*row, entity) for row, entity in changes.indexed))
         self._insert(_SAVE_LOG, changes.log)
         for dead_letter_id in changes.replayed:
-            row = _SET_STATUS.row(dead_letter_id=dead_letter_id, new_status="replayed")
-            self._waiting.append(_Call(_SET_STATUS.sql, row))
+            self._waiting.append(_SET_STATUS.call(dead_letter_id=dead_letter_id, new_status="replayed"))
+        if self._listener is not None and (changes.states or changes.log):
+            for payload in self._listener.payloads(changes.states):
+                self._waiting.append(_NOTIFY.call(payload=payload))
 
     def drop_states(self, entities: Sequence[str]) -> None:
         for statement in (_DROP_STATES, _DROP_INDEXED):
-            self._waiting.append(_Call(statement.sql, (_texts(entities),)))
+            self._waiting.append(statement.call(entities=entities))
+
+    def drop_logged(self, message_ids: Sequence[str]) -> None:
+        self._waiting.append(_DROP_LOGGED.call(message_ids=message_ids))
 
     def _write_inbox(self, changes: Changes) -> None:
         new = changes.inbox & self._absent_ids
@@ -436,42 +389,33 @@ class _Transaction:
         fired = [self._due.pop(place) for place in sorted(changes.stopped) if place in self._due]
         if fired:
             rows = [(timer.entity, timer.name, timer.version, timer.due_us) for timer in fired]
-            (found,) = self._ask(_Call(_STOP_FIRED.sql, _STOP_FIRED.rows.values(rows)))
-            if len(found) < len(fired):
+            waiting, self._waiting = self._waiting, []
+            *_, found = self._session.run(*waiting, _STOP_FIRED.call_with(rows))
+            if found < len(fired):
                 raise ConflictError("another replica has fired a timer that was due")
         self._delete(_STOP_TIMERS, sorted(changes.stopped))
         self._insert(_SAVE_TIMERS, sorted(changes.timers.values()))
 
     def _write_dead_letters(self, changes: Changes) -> list[Any]:
         """The events of those that are new."""
-        letters = [(_SAVE_DEAD_LETTER.row(**_clean(dead_letter_row(letter))), e) for letter, e in changes.dead_letters]
-        found = self._ask(*(_Call(_SAVE_DEAD_LETTER.sql, row) for row, _ in letters))
-        return [event for (_, event), new in zip(letters, found, strict=True) if new]
+        found = self._ask(*(_SAVE_DEAD_LETTER.call(**dead_letter_row(letter)) for letter, _ in changes.dead_letters))
+        return [event for (_, event), new in zip(changes.dead_letters, found, strict=True) if new]
 
     def _insert(self, statement: _Insert, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
-            self._waiting.append(_Call(statement.sql, statement.rows.values(rows)))
+            self._waiting.append(statement.call_with(rows))
 
     def _delete(self, statement: _Delete, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
-            self._waiting.append(_Call(statement.sql, statement.rows.values(rows)))
-
-
-def _clean(row: dict[str, Any]) -> dict[str, Any]:
-    """Numbers as one type, so that a statement is prepared once; no text with what PostgreSQL cannot hold."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, str):
-            return value.replace("\0", "\N{SYMBOL FOR NULL}")
-        return Int8(value) if isinstance(value, int) else value
-
-    return {name: clean(value) for name, value in row.items()}
+            self._waiting.append(statement.call_with(rows))
 
 
 class PostgresStore(SqlReads):
     """`services.engine.store.Store` on a database. Several processes may write it; it has been migrated before."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
+        self._listener: Listener | None = None
         self._writer = _Connection(url, **_OPTIONS)
         self._relaxed = _Connection(url, **_OPTIONS, synchronous_commit="off")
         readers = sa.create_engine(
@@ -487,33 +431,40 @@ class PostgresStore(SqlReads):
     @contextmanager
     def transaction(self) -> Generator[_Transaction]:
         with self._writer.use() as session:
-            transaction = _Transaction(session)
+            transaction = _Transaction(session, self._listener)
             yield transaction
             transaction.commit()
 
     def unpublished(self, keys: Iterable[str] | None, limit: int) -> list[StoredEvent]:
-        statement = _UNPUBLISHED if keys is None else _UNPUBLISHED_OF
-        row = statement.row(most=Int8(limit), **({} if keys is None else {"keys": _texts(list(keys))}))
+        call = _UNPUBLISHED.call(most=limit) if keys is None else _UNPUBLISHED_OF.call(keys=list(keys), most=limit)
         with self._relaxed.use() as session:
-            return [StoredEvent(*found) for found in session.ask(statement.sql, row)]
+            (rows,) = session.ask(call)
+        return [StoredEvent(*row) for row in rows]
 
     def mark_published(self, seqs: Sequence[int], now_us: int) -> None:
         with self._relaxed.use() as session:
-            session.change(_MARK.sql, _MARK.row(seqs=_numbers(seqs), now_us=Int8(now_us)))
+            session.run(_MARK.call(seqs=seqs, now_us=now_us))
 
     def next_timer_us(self) -> int | None:
         with self._relaxed.use() as session:
-            return session.ask(_NEXT_TIMER.sql)[0][0]
+            (rows,) = session.ask(_NEXT_TIMER.call())
+        return rows[0][0]
 
     def prune_inbox(self, before_us: int, limit: int) -> int:
         with self._relaxed.use() as session:
-            return session.change(_PRUNE.sql, _PRUNE.row(before_us=Int8(before_us), most=Int8(limit)))
+            return session.run(_PRUNE.call(before_us=before_us, most=limit))[0]
 
     def discard(self, dead_letter_id: str) -> None:
         with self._writer.use() as session:
-            session.change(_SET_STATUS.sql, _SET_STATUS.row(dead_letter_id=dead_letter_id, new_status="discarded"))
+            session.run(_SET_STATUS.call(dead_letter_id=dead_letter_id, new_status="discarded"))
+
+    def listen(self, on_change: OnChange) -> None:
+        assert self._listener is None
+        self._listener = Listener(self._url, on_change)
 
     def close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
         self._writer.close()
         self._relaxed.close()
         self._readers.dispose()

@@ -1,6 +1,6 @@
 """The status service: `python -m services.status`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import grpc
 from shop.status.v1 import service_pb2 as pb
@@ -11,7 +11,7 @@ from services.engine.participant import State
 from services.engine.rpc import Commands
 from services.engine.settings import EngineSettings
 from services.status.bell import Bell
-from services.status.fold import participant
+from services.status.fold import StatusState, participant
 from services.status.metrics import OPEN
 from services.status.servicer import StatusServicer
 from services.status.watch import Watchers
@@ -21,14 +21,19 @@ def build(given: EngineSettings) -> Service:
     watchers, bell = Watchers(), Bell()
 
     def register(server: grpc.aio.Server, commands: Commands) -> None:
+        watchers.read_from(lambda order_id: commands.read(StatusState, order_id))
         add_StatusServiceServicer_to_server(StatusServicer(watchers, bell, commands, given.saga_mode), server)
 
     def on_change(states: Mapping[str, State]) -> None:
         watchers.on_change(states)
         bell.ring()
 
+    def on_change_elsewhere(entities: Collection[str] | None) -> None:
+        watchers.on_change_elsewhere(entities)
+        bell.ring()
+
     name = pb.DESCRIPTOR.services_by_name["StatusService"].full_name
-    return Service(participant(), register, name, on_change, gauges=[OPEN])
+    return Service(participant(), register, name, on_change, gauges=[OPEN], on_change_elsewhere=on_change_elsewhere)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ A stream holds at most the newest state of each of its orders, so a slow reader 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
 from services.engine.participant import State
+from services.engine.retry import TransientError
 from services.status.fold import StatusState
 
+READ_AGAIN_S = 0.2
 _PREFIX = f"{StatusState.kind}/"
 
 
@@ -36,6 +38,9 @@ class Stream:
     def subscribed(self, order_id: str) -> bool:
         return order_id in self._since
 
+    def subscriptions(self) -> list[str]:
+        return list(self._since)
+
     def offer(self, order_id: str, state: StatusState) -> None:
         """Tells the reader, unless it knows as much already."""
         since = self._since.get(order_id)
@@ -60,6 +65,8 @@ class Watchers:
     def __init__(self) -> None:
         self._streams: frozenset[Stream] = frozenset()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stale: set[str] = set()
+        self._reading: asyncio.Task[None] | None = None
 
     def open(self) -> Stream:
         self._loop = asyncio.get_running_loop()
@@ -84,6 +91,39 @@ class Watchers:
         ]
         if watched:
             self._loop.call_soon_threadsafe(self._offer, watched)
+
+    def read_from(self, read: Callable[[str], Awaitable[StatusState]]) -> None:
+        """Where the newest state of an order is: for orders that another replica has changed."""
+        self._read = read
+
+    def on_change_elsewhere(self, entities: Collection[str] | None) -> None:
+        """Called when another replica has changed these entities, or with None any: what is watched is read again."""
+        if self._loop is None:
+            return
+        streams = self._streams
+        if entities is None:
+            order_ids = {order_id for stream in streams for order_id in stream.subscriptions()}
+        else:
+            changed = [entity[len(_PREFIX) :] for entity in entities if entity.startswith(_PREFIX)]
+            order_ids = {order_id for order_id in changed if any(stream.subscribed(order_id) for stream in streams)}
+        if order_ids:
+            self._loop.call_soon_threadsafe(self._note_stale, order_ids)
+
+    def _note_stale(self, order_ids: Collection[str]) -> None:
+        self._stale.update(order_ids)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_stale())
+
+    async def _read_stale(self) -> None:
+        while self._stale:
+            order_id = self._stale.pop()
+            try:
+                state = await self._read(order_id)
+            except TransientError:
+                self._stale.add(order_id)
+                await asyncio.sleep(READ_AGAIN_S)
+                continue
+            self._offer([(order_id, state)])
 
     def _offer(self, watched: Sequence[tuple[str, StatusState]]) -> None:
         for order_id, state in watched:
