@@ -26,6 +26,8 @@ from gateway.trace import Span
 logger = logging.getLogger(__name__)
 access = logging.getLogger("gateway.access")
 
+# What machines ask every few seconds.
+_UNTRACED = frozenset({"/health", "/ready", "/metrics"})
 _UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -61,7 +63,7 @@ class Edge:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        span = trace.begin(_traceparent(scope))
+        span = trace.begin(_traceparent(scope), traced=scope["path"] not in _UNTRACED)
         status = 500
 
         async def observed(message: Message) -> None:

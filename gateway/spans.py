@@ -134,7 +134,7 @@ def log_line(span: ReadableSpan) -> str:
     context, parent, began_ns, ended_ns = span.context, span.parent, span.start_time or 0, span.end_time or 0
     assert context is not None
     said = {
-        "time": datetime.fromtimestamp(began_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
+        "time": datetime.fromtimestamp(began_ns / 1e9, UTC).isoformat(timespec="microseconds"),
         "level": "INFO",
         "service": "gateway",
         "message": f"span: {span.name}",

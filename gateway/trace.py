@@ -51,9 +51,9 @@ def switch_on(spans: Spans | None) -> None:
     _spans = spans
 
 
-def begin(header: str | None) -> Span | None:
-    """Sets `current` for a request, and begins its span where traces are switched on."""
-    if _spans is None:
+def begin(header: str | None, *, traced: bool = True) -> Span | None:
+    """Sets `current` for a request, and begins its span where traces are switched on, if it is `traced` at all."""
+    if _spans is None or not traced:
         current.set(continued(header))
         return None
     span = _spans.begin_request(header)

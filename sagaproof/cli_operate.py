@@ -136,6 +136,28 @@ def logs(
 
 
 @app.command(rich_help_panel=PANEL)
+def trace(
+    order_id: Annotated[str, typer.Argument(metavar="ORDER", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Show where an order's time went, over all processes: its traces, from the logs of this machine.
+
+    \b
+    OTEL_TRACES_EXPORTER=console make run
+    sagaproof trace 0199c0de-7a3b-7c11-8a55-3d1f6a2b9c04
+    """
+    from sagaproof import logs as reader
+    from sagaproof import trace as tracing
+    from sagaproof.settings import state_home
+
+    found = tracing.traces(reader.files(state_home(os.environ) / "logs", []), order_id)
+    if as_json:
+        print(tracing.as_json(found))
+    else:
+        print_lines(line for spans in found for line in tracing.lines(spans))
+
+
+@app.command(rich_help_panel=PANEL)
 def health(as_json: AsJson = False) -> None:
     """Show how every process of this machine is; exit code 1 unless all are ready."""
     from sagaproof import show

@@ -78,6 +78,12 @@ async def test_a_request_without_a_trace_begins_one(stack: Stack, traced: Traced
     assert request.parent is None
 
 
+async def test_what_machines_ask_has_no_span(stack: Stack, traced: Traced) -> None:
+    for path in ("/health", "/ready", "/metrics"):
+        assert (await stack.http.get(path)).status_code == 200
+    assert await traced.finished() == {}
+
+
 async def test_what_the_client_does_not_sample_is_not_exported(stack: Stack, traced: Traced) -> None:
     await stack.http.post("/order", json=an_order(), headers={"traceparent": UNSAMPLED})
     assert await traced.finished() == {}

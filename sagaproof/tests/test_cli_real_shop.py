@@ -17,16 +17,22 @@ ENDINGS = ("COMPLETED", "OUT_OF_STOCK", "INSUFFICIENT_FUNDS", "SHIPMENT_FAILED",
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Shop]:
-    with running(tmp_path_factory.mktemp("shop")) as shop:
+    with running(
+        tmp_path_factory.mktemp("shop"), OTEL_TRACES_EXPORTER="console", OTEL_BSP_SCHEDULE_DELAY="200"
+    ) as shop:
         yield shop
+
+
+def command(shop: Shop, *arguments: str, within_s: float = 30) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SAGAPROOF_HOME": str(shop.home)}
+    environment.pop("SAGAPROOF_URL", None)
+    words = [sys.executable, "-m", "sagaproof", *arguments]
+    return subprocess.run(words, capture_output=True, text=True, timeout=within_s, check=False, env=environment)
 
 
 def typed(shop: Shop, *arguments: str, within_s: float = 30) -> str:
     """What a command prints; it has to end well."""
-    environment = {**os.environ, "SAGAPROOF_HOME": str(shop.home)}
-    environment.pop("SAGAPROOF_URL", None)
-    command = [sys.executable, "-m", "sagaproof", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False, env=environment)
+    done = command(shop, *arguments, within_s=within_s)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -47,6 +53,17 @@ def test_an_order_is_placed_watched_shown_and_found_in_the_logs(shop: Shop) -> N
     services = {line.split()[1] for line in typed(shop, "logs", "--order", order_id).splitlines()}
     assert {"gateway", "order", "inventory", "payment", "shipping"} <= services
     until(lambda: "newcomer" in typed(shop, "marketing", "--top", "500"))
+
+
+def test_the_trace_of_an_order_shows_every_process_that_had_to_do_with_it(shop: Shop) -> None:
+    order_id = typed(shop, "order", "product-1", "--no-watch").strip()
+
+    def services() -> set[str]:
+        done = command(shop, "trace", order_id, "--json")
+        return {span["service"] for span in json.loads(done.stdout)[0]} if done.returncode == 0 else set()
+
+    until(lambda: services() >= {"gateway", "order", "inventory", "payment", "shipping", "notification", "status"})
+    assert typed(shop, "trace", order_id).splitlines()[1].endswith("POST /order")
 
 
 def test_stock_and_money_can_be_added(shop: Shop) -> None:

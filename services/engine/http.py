@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -22,14 +21,23 @@ class _Quiet(WSGIRequestHandler):
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A few threads, so that health answers while a scrape waits for the broker."""
+    """A few threads, so that health answers while a scrape waits for the broker. They end with the process."""
+
+    daemon_threads = True
 
     def __init__(self, *args: Any) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, "http")
+        self._free = threading.BoundedSemaphore(THREADS)
         super().__init__(*args)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        self._pool.submit(self.process_request_thread, request, client_address)
+        self._free.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
 
 def serve(host: str, port: int, health: Health) -> None:
