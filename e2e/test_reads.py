@@ -8,7 +8,7 @@ import pytest
 from shop.admin.v1 import service_pb2 as admin
 
 from e2e.conftest import PRICE_MINOR, STOCK
-from e2e.shop import Shop, eventually
+from e2e.shop import VARIANTS, Shop, eventually
 
 OPENING_MINOR = 100_000
 SEEN_WITHIN_S = 20.0
@@ -39,6 +39,7 @@ def usd(amount_minor: int) -> dict[str, Any]:
     return {"amountMinor": amount_minor, "currency": "USD"}
 
 
+@pytest.mark.variants(*VARIANTS)
 def test_marketing_counts_what_was_completed_and_for_whom(shop: Shop, product: str) -> None:
     best, other = f"best-{product}", f"other-{product}"
     order_ids = [shop.order((product, pieces), user=user) for user, pieces in ((best, 2), (best, 5), (other, 3))]
@@ -65,6 +66,7 @@ def test_marketing_counts_what_was_completed_and_for_whom(shop: Shop, product: s
     assert by_user[other] == {"userId": other, "orders": 1, "value": usd(3 * PRICE_MINOR)}
 
 
+@pytest.mark.variants(*VARIANTS)
 def test_every_view_of_marketing_adds_up_to_the_same(shop: Shop, product: str) -> None:
     shop.settled([shop.order((product, 1), user=f"sums-{product}"), shop.order((product, 21), user=f"sums-{product}")])
 
