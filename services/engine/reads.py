@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from services.engine.messages import Record
+from services.engine.participant import IndexRow
 from services.engine.schema import DEAD_LETTERS, ENTITIES, ENTITY_INDEX, EVENT_LOG, EVENTS, backlog
 from services.engine.store import (
     BACKLOG_MAX,
@@ -17,6 +18,7 @@ from services.engine.store import (
     DeadLetterStatus,
     Indexed,
     Logged,
+    NewLogged,
     StateRow,
     StoredEvent,
 )
@@ -38,6 +40,16 @@ class SqlSnapshot:
     def states(self) -> Iterator[tuple[str, StateRow]]:
         for entity, version, state in self._connection.execute(select(ENTITIES).order_by(ENTITIES.c.entity)):
             yield entity, StateRow(version, state)
+
+    def places(self) -> Iterator[tuple[IndexRow, str]]:
+        ordered = select(ENTITY_INDEX).order_by(*ENTITY_INDEX.primary_key.columns)
+        for name, bucket, position, entity in self._connection.execute(ordered):
+            yield IndexRow(name, bucket, position), entity
+
+    def logged(self) -> Iterator[NewLogged]:
+        columns = [column for column in EVENT_LOG.columns if column.name in NewLogged._fields]
+        ordered = select(*columns).order_by(EVENT_LOG.c.message_id)
+        return (NewLogged(*row) for row in self._connection.execute(ordered))
 
 
 class SqlReads:

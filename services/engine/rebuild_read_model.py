@@ -1,4 +1,5 @@
-"""Folding a read model again from the beginning of its topics, and comparing with the states that it has stored.
+"""Folding a read model again from the beginning of its topics, and comparing with what it has stored: its states, their
+places in its indexes, its event log.
 
 A read model stores no events: its state is the fold of the records that it has handled. Which those are, its committed
 offsets and its inbox say, and nothing else: every record before the committed offset of its partition, and of those
@@ -17,17 +18,17 @@ from contextlib import closing, contextmanager
 from heapq import merge
 from itertools import groupby, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from services.engine.batch import decode_state
 from services.engine.mailbox import Mailbox
 from services.engine.messages import Record
 from services.engine.observer import Position
-from services.engine.participant import Participant
+from services.engine.participant import IndexRow, Participant
 from services.engine.rebuild import same
 from services.engine.retry import TransientError
 from services.engine.shadow import Shadow, shadow
-from services.engine.store import Changes, DeadLetter, DeadLetterStatus, StateRow, Store, Transaction
+from services.engine.store import Changes, DeadLetter, DeadLetterStatus, NewLogged, StateRow, Store, Transaction
 from services.engine.topic_reader import Place, Reader, RecordsGone
 
 WITHIN_S = 540.0
@@ -47,6 +48,8 @@ NAMED_MAX = 100
 
 log = logging.getLogger(__name__)
 Check = Callable[[], None]
+K = TypeVar("K", bound=Any)
+R = TypeVar("R")
 
 
 class Refused(Exception):
@@ -55,7 +58,8 @@ class Refused(Exception):
 
 class Compared(NamedTuple):
     """entities: that the read model should have; records: read from the topics
-    different: the first NAMED_MAX of those that are missing, too many, or in another state or version
+    different: the first NAMED_MAX of those that are missing, too many, in another state or version, or at another place
+        in an index; and of events that are missing, too many or other in the log, as `log/<id>`
     """
 
     entities: int
@@ -65,12 +69,12 @@ class Compared(NamedTuple):
     repaired: bool
 
 
-class Pair(NamedTuple):
-    """An entity as it is stored and as it should be; None where there is none."""
+class Pair(NamedTuple, Generic[K, R]):
+    """A row as it is stored and as it should be, and what tells it apart; None where there is none."""
 
-    entity: str
-    stored: StateRow | None
-    right: StateRow | None
+    name: K
+    stored: R | None
+    right: R | None
 
 
 def is_read_model(participant: Participant) -> bool:
@@ -213,31 +217,79 @@ class ReadModelRebuild:
             after_id = page[-1].id
 
     def _compare(self, shadow: Shadow, repairing: Transaction | None, records: int, check: Check) -> Compared:
-        entities, different, different_count = 0, list[str](), 0
+        found = _Found()
+        entities = 0
         with self._store.snapshot() as stored, shadow.store.snapshot() as right:
-            pairs = pair_up(stored.states(), right.states())
-            while some := list(islice(pairs, CHUNK)):
-                check()
-                wrong = [pair for pair in some if not same(pair.stored, pair.right)]
-                entities += sum(pair.right is not None for pair in some)
-                different += [pair.entity for pair in wrong[: NAMED_MAX - len(different)]]
-                different_count += len(wrong)
+            for states in _chunks(pair_up(stored.states(), right.states()), check):
+                entities += sum(pair.right is not None for pair in states)
+                wrong = [pair for pair in states if not same(pair.stored, pair.right)]
+                found.add_entities(pair.name for pair in wrong)
                 if repairing and wrong:
                     _put_right(self._participant, repairing, wrong)
-        return Compared(entities, records, different, different_count, bool(repairing and different_count))
+            if self._participant.indexes is not None:
+                for places in _chunks(pair_up(_named(stored.places()), _named(right.places())), check):
+                    wrong = [pair for pair in places if pair.stored is None or pair.right is None]
+                    found.add_entities(pair.name[-1] for pair in wrong)
+                    if repairing and wrong:
+                        _put_places_right(repairing, wrong)
+            if self._participant.keeps_log:
+                for events in _chunks(pair_up(_by_id(stored.logged()), _by_id(right.logged())), check):
+                    wrong = [pair for pair in events if pair.stored != pair.right]
+                    found.add_events(pair.name for pair in wrong)
+                    if repairing and wrong:
+                        _put_log_right(repairing, wrong)
+        return Compared(entities, records, found.names, found.count, bool(repairing and found.count))
 
 
-def pair_up(stored: Iterable[tuple[str, StateRow]], right: Iterable[tuple[str, StateRow]]) -> Iterator[Pair]:
-    """Every entity of both, which come in the order of their names, in that order."""
-    both = merge(((entity, 0, row) for entity, row in stored), ((entity, 1, row) for entity, row in right))
-    for entity, rows in groupby(both, key=lambda side: side[0]):
+class _Found:
+    """What is different: how many, and the first NAMED_MAX by name. An entity whose places are wrong too counts once."""
+
+    def __init__(self) -> None:
+        self._entities: set[str] = set()
+        self.names: list[str] = []
+        self.count = 0
+
+    def add_entities(self, entities: Iterable[str]) -> None:
+        for entity in entities:
+            if entity not in self._entities:
+                self._entities.add(entity)
+                self._add(entity)
+
+    def add_events(self, message_ids: Iterable[str]) -> None:
+        for message_id in message_ids:
+            self._add(f"log/{message_id}")
+
+    def _add(self, name: str) -> None:
+        self.count += 1
+        if len(self.names) < NAMED_MAX:
+            self.names.append(name)
+
+
+def _chunks(pairs: Iterator[Pair[K, R]], check: Check) -> Iterator[list[Pair[K, R]]]:
+    while some := list(islice(pairs, CHUNK)):
+        check()
+        yield some
+
+
+def _named(places: Iterable[tuple[IndexRow, str]]) -> Iterator[tuple[tuple[str, ...], IndexRow]]:
+    return (((*row, entity), row) for row, entity in places)
+
+
+def _by_id(events: Iterable[NewLogged]) -> Iterator[tuple[str, NewLogged]]:
+    return ((event.message_id, event) for event in events)
+
+
+def pair_up(stored: Iterable[tuple[K, R]], right: Iterable[tuple[K, R]]) -> Iterator[Pair[K, R]]:
+    """Every row of both, which come in the order of their names, in that order."""
+    both = merge(((name, 0, row) for name, row in stored), ((name, 1, row) for name, row in right))
+    for name, rows in groupby(both, key=lambda side: side[0]):
         by_side = {side: row for _, side, row in rows}
-        yield Pair(entity, by_side.get(0), by_side.get(1))
+        yield Pair(name, by_side.get(0), by_side.get(1))
 
 
-def _put_right(participant: Participant, transaction: Transaction, wrong: Sequence[Pair]) -> None:
+def _put_right(participant: Participant, transaction: Transaction, wrong: Sequence[Pair[str, StateRow]]) -> None:
     """With their places in the indexes: nobody knows what those of a wrong state are."""
-    transaction.drop_states([pair.entity for pair in wrong])
+    transaction.drop_states([pair.name for pair in wrong])
     changes = Changes(0)
     for entity, _, row in wrong:
         if row is not None:
@@ -246,6 +298,19 @@ def _put_right(participant: Participant, transaction: Transaction, wrong: Sequen
                 state = decode_state(participant.kinds[entity.partition("/")[0]], row.state)
                 changes.indexed += [(place, entity) for place in participant.indexes(state)]
     transaction.write(changes)
+
+
+def _put_places_right(transaction: Transaction, wrong: Sequence[Pair[tuple[str, ...], IndexRow]]) -> None:
+    changes = Changes(0)
+    changes.unindexed = [(pair.stored, pair.name[-1]) for pair in wrong if pair.stored is not None]
+    changes.indexed = [(pair.right, pair.name[-1]) for pair in wrong if pair.right is not None]
+    transaction.write(changes)
+
+
+def _put_log_right(transaction: Transaction, wrong: Sequence[Pair[str, NewLogged]]) -> None:
+    """What was missing comes to the end of the log."""
+    transaction.drop_logged([pair.name for pair in wrong if pair.stored is not None])
+    transaction.write(Changes(0, log=[pair.right for pair in wrong if pair.right is not None]))
 
 
 def _ids(record: Record) -> set[str]:

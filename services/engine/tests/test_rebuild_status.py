@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -31,7 +32,7 @@ from services.topics import TOPICS
 
 EVENTS_OF_ONE = 6
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +83,24 @@ def tell(kafka: RunningBroker, count: int, stop: threading.Event | None = None) 
             producer.produce(saga.TOPIC_OF[type(event)], value, key, headers=list(headers))
         producer.poll(0)
         if stop:
-            stop.wait(0.002)  # about 3,000 events a second at most
+            stop.wait(0.01)  # about 600 events a second at most
     assert producer.flush(30) == 0
     return order_ids
 
 
 def versions(status: ServiceProcess) -> dict[str, int]:
     """Order id -> how many of its events are folded."""
-    with closing(sqlite3.connect(status.database)) as database:
-        rows = database.execute("SELECT entity, version FROM entities").fetchall()
+    rows = query(status, "SELECT entity, version FROM entities WHERE entity LIKE 'status/%'")
     return {entity.partition("/")[2]: version for entity, version in rows}
+
+
+def query(status: ServiceProcess, sql: str, *parameters: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(status.database)) as database:
+        return database.execute(sql, parameters).fetchall()
+
+
+def entities(status: ServiceProcess) -> int:
+    return query(status, "SELECT count(*) FROM entities")[0][0]
 
 
 def folded(status: ServiceProcess, order_ids: list[str]) -> bool:
@@ -100,7 +109,7 @@ def folded(status: ServiceProcess, order_ids: list[str]) -> bool:
 
 
 def rebuild(status: ServiceProcess, repair: bool = False) -> admin.RebuildResponse:
-    return status.admin.Rebuild(admin.RebuildRequest(repair=repair), timeout=60)
+    return status.admin.Rebuild(admin.RebuildRequest(repair=repair), timeout=120)
 
 
 def paused(status: ServiceProcess) -> bool:
@@ -111,7 +120,7 @@ def test_what_was_broken_by_hand_is_named_and_healed(kafka: RunningBroker, statu
     order_ids = tell(kafka, 50)
     eventually("all are folded", lambda: folded(status, order_ids))
     clean = rebuild(status)
-    assert clean.entities == len(versions(status))
+    assert clean.entities == entities(status)
     assert clean.events >= 50 * EVENTS_OF_ONE
     assert (clean.different_count, clean.repaired) == (0, False)
 
@@ -140,6 +149,39 @@ def test_what_was_broken_by_hand_is_named_and_healed(kafka: RunningBroker, statu
     assert not paused(status)
 
 
+def test_places_in_indexes_and_the_event_log_are_compared_and_healed(
+    kafka: RunningBroker, status: ServiceProcess
+) -> None:
+    order_ids = tell(kafka, 20)
+    eventually("all are folded", lambda: folded(status, order_ids))
+    places = query(status, "SELECT * FROM entity_index ORDER BY name, bucket, position, entity")
+    events = query(status, "SELECT message_id, type, key, payload FROM event_log ORDER BY message_id")
+    assert len(events) == EVENTS_OF_ONE * len(versions(status))
+    unplaced, misplaced, *_ = order_ids
+    lost, changed = (
+        query(status, "SELECT message_id FROM event_log WHERE key = ? ORDER BY seq", order_id)[0][0]
+        for order_id in order_ids[:2]
+    )
+    with closing(sqlite3.connect(status.database)) as database, database:
+        database.execute("DELETE FROM entity_index WHERE entity = ?", (f"status/{unplaced}",))
+        database.execute("UPDATE entity_index SET bucket = 'OPEN' WHERE entity = ?", (f"status/{misplaced}",))
+        database.execute("DELETE FROM event_log WHERE message_id = ?", (lost,))
+        database.execute("UPDATE event_log SET payload = x'00' WHERE message_id = ?", (changed,))
+        database.execute(
+            "INSERT INTO event_log SELECT seq + 1000000, 'extra', type, key, source, time_us, cause_id,"
+            " traceparent, payload FROM event_log LIMIT 1"
+        )
+    broken = {f"status/{unplaced}", f"status/{misplaced}", f"log/{lost}", f"log/{changed}", "log/extra"}
+
+    found = rebuild(status)
+    assert (set(found.different), found.different_count, found.repaired) == (broken, 5, False)
+    healed = rebuild(status, repair=True)
+    assert (set(healed.different), healed.repaired) == (broken, True)
+    assert rebuild(status).different_count == 0
+    assert query(status, "SELECT * FROM entity_index ORDER BY name, bucket, position, entity") == places
+    assert query(status, "SELECT message_id, type, key, payload FROM event_log ORDER BY message_id") == events
+
+
 def test_events_that_come_meanwhile_are_folded_once_and_it_goes_on(
     kafka: RunningBroker, status: ServiceProcess
 ) -> None:
@@ -157,7 +199,7 @@ def test_events_that_come_meanwhile_are_folded_once_and_it_goes_on(
     assert max(versions(status).values()) == EVENTS_OF_ONE
     assert not paused(status)
     last = rebuild(status)
-    assert (last.entities, last.different_count) == (len(versions(status)), 0)
+    assert (last.entities, last.different_count) == (entities(status), 0)
 
 
 def test_its_work_is_not_counted_as_the_services_own(kafka: RunningBroker, status: ServiceProcess) -> None:

@@ -106,3 +106,24 @@ def test_indexes_and_log_are_there_after_the_store_is_opened_again(open_store: O
     again = open_store()
     assert names(again) == ["x/a"]
     assert numbers(again) == [1]
+
+
+def test_a_snapshot_has_every_place_and_every_logged_event_in_the_order_of_code_points(store: Store) -> None:
+    places = [
+        (by_user("é", "1"), "x/a"),
+        (by_user("B", "2"), "x/a"),
+        (by_user("b", "1"), "x/c"),
+        (by_user("b", "1"), "x/b"),
+    ]
+    write(store, indexed(*places))
+    write(store, Changes(1000, log=[logged(2), logged(10), logged(1)]))
+    with store.snapshot() as snapshot:
+        assert list(snapshot.places()) == sorted(places)
+        assert list(snapshot.logged()) == [logged(1), logged(10), logged(2)]
+
+
+def test_events_are_taken_out_of_the_log(store: Store) -> None:
+    write(store, Changes(1000, log=[logged(1), logged(2), logged(3)]))
+    with store.transaction() as transaction:
+        transaction.drop_logged(["id-1", "id-3", "id-9"])
+    assert numbers(store) == [2]
