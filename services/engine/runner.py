@@ -18,7 +18,7 @@ MARK_AFTER_S = 0.05
 """Idle for so long, what was published is marked; under load the next batch does it."""
 PACE_S = 0.005
 BUSY_FROM = 16
-BUSY_PACE_S = 0.012
+BUSY_PACE_S = 0.02
 """Batches begin at least PACE_S apart, and BUSY_PACE_S behind one of BUSY_FROM messages and more. So they grow with the
 load, and each batch costs a transaction, a request to the broker for every partition, and its answers to all consumers.
 """

@@ -4,7 +4,6 @@ Statements are written in SQLAlchemy Core, and compiled once: what a batch needs
 SQLAlchemy's work for each execution costs more than SQLite's own. Everything that is rare goes by SQLAlchemy.
 """
 
-import json
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
@@ -67,7 +66,7 @@ def _among(name: str) -> Any:
 
 
 def _json(values: Iterable[Any]) -> str:
-    return json.dumps(list(values))
+    return msgspec.json.encode(list(values)).decode()
 
 
 def _insert(table: sa.Table, *, generated: Sequence[str] = ()) -> Any:
