@@ -1,7 +1,8 @@
 """Kafka, in and out, by confluent-kafka: the intake's thread fills the mailbox, the producer publishes for the loop.
 
-In: classic protocol with static membership (a restarted instance gets its partitions back at once), cooperative-sticky;
-offsets are stored after the transaction and the publishing, and committed in the background a few times a second.
+In: classic protocol with static membership (a restarted instance gets its partitions back at once), range (all topics
+have as many partitions, so the records of an order come to one replica, whatever their topic); offsets are stored
+after the transaction and the publishing, and committed in the background a few times a second.
 A confluent-kafka client serialises its calls, and a poll holds it for as long as it waits: so only one thread ever uses
 each client, and the offsets that are done are handed to the intake's.
 Out: idempotent, acks=all; after a failed delivery everything that was not sent is dropped, and the loop starts again.
@@ -151,7 +152,7 @@ class KafkaIntake:
                 "client.id": instance,
                 "group.id": group,
                 "group.instance.id": instance,
-                "partition.assignment.strategy": "cooperative-sticky",
+                "partition.assignment.strategy": "range",
                 "session.timeout.ms": SESSION_TIMEOUT_MS,
                 "heartbeat.interval.ms": SESSION_TIMEOUT_MS // 6,
                 "auto.offset.reset": "earliest",

@@ -23,6 +23,8 @@ BATCH_MAX = 500
 """Records, commands and timers, each, that one transaction takes; and rows that are published at once."""
 CONFLICTS_MAX = 3
 """Times that a whole batch is tried again for a taken unique key, before its messages are tried one by one."""
+ALONE_MAX = 10
+"""Times that a message is tried alone, before the key that is taken counts as a bug."""
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +178,7 @@ class Engine:
             except ConflictError as error:
                 metrics.CONFLICTS.inc()
                 log.warning("unique key taken", extra={"attempt": attempt, "cause": str(error)})
-        batches = [self._retry(lambda: self._attempt([], poison, timers_max=0))]
+        batches = [self._insist(lambda: self._attempt([], poison, timers_max=0))]
         for message in messages:
             batches.extend(self._alone(message))
         return [*batches, *self._timers_alone()]
@@ -184,23 +186,32 @@ class Engine:
     def _alone(self, message: Message) -> list[Batch]:
         """The message in a transaction of its own; an id that still clashes is a bug, and concerns this one alone."""
         try:
-            return [self._retry(lambda: self._attempt([message], [], timers_max=0))]
+            return [self._insist(lambda: self._attempt([message], [], timers_max=0))]
         except ConflictError as error:
             if message.answer is not None:
                 message.answer(error)
                 return []
             assert message.record is not None, "what comes neither by Kafka nor by RPC is a timer"
             letter = Poison(message.id, message.record, f"ConflictError: {error}")
-            return [self._retry(lambda: self._attempt([], [letter], timers_max=0))]
+            return [self._insist(lambda: self._attempt([], [letter], timers_max=0))]
+
+    def _insist(self, attempt: Callable[[], Batch]) -> Batch:
+        """Tries again after a conflict: a race with another replica is over soon. Raises the one that stays."""
+        for _ in range(ALONE_MAX - 1):
+            try:
+                return self._retry(attempt)
+            except ConflictError:
+                metrics.CONFLICTS.inc()
+        return self._retry(attempt)
 
     def _timers_alone(self) -> list[Batch]:
         batches: list[Batch] = []
         for _ in range(BATCH_MAX):
             try:
-                batches.append(self._retry(lambda: self._attempt([], [], timers_max=1)))
+                batches.append(self._insist(lambda: self._attempt([], [], timers_max=1)))
             except ConflictError as error:
                 cause = f"ConflictError: {error}"
-                batches.append(self._retry(lambda: self._bury_timer(cause)))  # noqa: B023 called at once
+                batches.append(self._insist(lambda: self._bury_timer(cause)))  # noqa: B023 called at once
             if not batches[-1].changes.stopped:
                 break
         return batches
