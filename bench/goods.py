@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+import grpc
 import msgspec
 from shop.admin.v1 import service_pb2 as admin_pb2
 from shop.admin.v1 import service_pb2_grpc as admin_grpc
@@ -98,13 +99,12 @@ class Goods:
         balances = {each.account.user_id: each.account.balance.amount_minor for each in answers}
         return Counted(self.products(), balances)
 
-    def lag(self) -> int:
-        """Messages that some service has not handled yet."""
-        total = 0
-        for name, stub in self._admin.items():
-            with in_one_line(name, self._places.admin_address(name)):
-                total += stub.GetInfo(admin_pb2.GetInfoRequest(), timeout=CALL_S).lag
-        return total
+    def lag(self) -> int | None:
+        """Messages that some service has not handled yet; None while one does not answer."""
+        try:
+            return sum(stub.GetInfo(admin_pb2.GetInfoRequest(), timeout=CALL_S).lag for stub in self._admin.values())
+        except grpc.RpcError:
+            return None
 
     def dead_letters(self) -> dict[str, int]:
         """Open ones, by service; only services that have some (1,000 at most are counted)."""

@@ -161,14 +161,16 @@ class Measuring:
         patience_s = QUIET_WITHIN_S + sent * QUIET_WITHIN_S_AN_ORDER
         while True:
             now, seen, lag = time.monotonic(), sum(self._endings.ends().values()), self._goods.lag()
-            if seen != records or lag:
+            if seen != records or lag != 0:
                 records, moved_at, cpu_s = seen, now, processes.cpu_s(self._shop.state)
             elif now - moved_at > STILL_S:
                 return cpu_s, moved_at - began
             if now - began > patience_s:
-                self.wrong.append(f"{name}: not at rest after {patience_s:.0f} s, {lag:,} messages are not handled")
+                self.wrong.append(f"{name}: not at rest after {patience_s:.0f} s, {_count(lag)} messages not handled")
                 return cpu_s, now - began
-            self._tell(f"{name}: coming to rest: {seen - records_before:,} records of {sent:,} orders, lag {lag:,}")
+            self._tell(
+                f"{name}: coming to rest: {seen - records_before:,} records of {sent:,} orders, lag {_count(lag)}"
+            )
             time.sleep(LOOK_EVERY_S)
 
     def _disk(self) -> tuple[int, int]:
@@ -192,6 +194,10 @@ class Measuring:
                 count, total = (samples.get(f"sagaproof_batch_messages_{what}", 0) for what in ("count", "sum"))
                 found[name] = (int(count), int(total))
         return found
+
+
+def _count(number: int | None) -> str:
+    return "an unknown number of" if number is None else f"{number:,}"
 
 
 def accepted(result: Result) -> Iterator[Order]:

@@ -101,7 +101,6 @@ class Bench(msgspec.Struct, kw_only=True):
     at: float
     machine: Machine
     plan: dict[str, object]
-    against: str
     first_order_s: float | None
     idle_cores: dict[str, float]
     phases: list[Phase]

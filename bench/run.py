@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from bench.watcher import WatchSpec
 from sagaproof.errors import CommandError
 
 USERS = 2_000
+DEFAULT_PRODUCTS = 3
 WARM_UP_ORDERS = 2_000
 GROWTH_PROBE_ORDERS = 5_000
 SAMPLE_EVERY_S = 0.25
@@ -43,7 +45,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rate_seconds: float = 30.0
     alone: int = 200
     orders: int = 0
-    products: int = 3
+    products: int = DEFAULT_PRODUCTS
     postgres: bool = False
     mode: str = "choreographed"
     replicas: int = 1
@@ -52,38 +54,71 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bench(plan: Plan, state_home: Path, against: str | None, tell: Callable[[str], None]) -> Bench:
-    """Everything. Raises CommandError when the shop does not start, or ends."""
+    """Everything. Raises CommandError when the shop does not start, or ends.
+
+    A shop that failed, or whose count is wrong, is stopped, but its data and logs are kept.
+    """
     least = plan.warm_up + 3 * GROWTH_PROBE_ORDERS
     if 0 < plan.orders < least:
-        raise CommandError(
-            f"--orders has to be {least:,} at least, to compare the first {GROWTH_PROBE_ORDERS:,} with the last"
-        )
-    facts = machine.facts()
-    began = time.time()
-    with _shop(plan, state_home, against, tell) as (shop, first_order_s), Goods(shop.places) as goods:
+        what = f"to compare the first {GROWTH_PROBE_ORDERS:,} with the last"
+        raise CommandError(f"--orders has to be {least:,} at least, {what}")
+    if against:
+        return _measure(plan, running(against, state_home), None, tell)
+    (state_home / "bench").mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=state_home / "bench", prefix="shop-"))
+    home, keep = folder / "home", False
+    tell("starting a shop")
+    try:
+        with started(home, state_home / "kafka", *_variant(plan, folder)) as (shop, first_order_s):
+            found = _measure(plan, shop, first_order_s, tell)
+        keep = bool(found.check.wrong)
+    except CommandError as error:
+        keep = True
+        raise CommandError(error.line, [*error.details, f"its data and logs are kept: {home}"]) from None
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    if keep:
+        found.check.wrong.append(f"data and logs are kept: {home}")
+    return found
+
+
+def _variant(plan: Plan, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """What the launcher is told: arguments and environment."""
+    environment, arguments = {"SAGA_MODE": plan.mode}, list[str]()
+    if plan.products != DEFAULT_PRODUCTS:
+        environment["CATALOGUE"] = str(folder / "catalogue.json")
+        write_catalogue(folder / "catalogue.json", plan.products)
+    if plan.postgres:
+        arguments.append("--postgres")
+    if plan.replicas != 1:
+        arguments += ["--replicas", str(plan.replicas)]
+    return arguments, environment
+
+
+def _measure(plan: Plan, shop: Shop, first_order_s: float | None, tell: Callable[[str], None]) -> Bench:
+    facts, began = machine.facts(), time.time()
+    with (
+        Goods(shop.places) as goods,
+        closing(Endings(shop.state.kafka)) as endings,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         products = list(goods.products())
         tell("restocking and depositing")
-        pieces = (
-            int(FASTEST_PER_S * plan.seconds + plan.rate * plan.rate_seconds) + plan.alone + plan.orders + plan.warm_up
-        )
-        goods.fill(products, pieces // len(products) + PIECES_SPARE, USERS)
-        with closing(Endings(shop.state.kafka)) as endings, tempfile.TemporaryDirectory() as folder:
-            before = goods.count(USERS)
-            restarts = _restarts(shop)
-            measuring = Measuring(shop, goods, endings, tell)
-            idle = _idle(shop, plan.idle_s, tell)
-            phases = [measuring.phase(load) for load in _loads(plan, shop, products, Path(folder))]
-            after, drawn = goods.count(USERS), draw(USERS, products)
-            check = counted(measuring.orders, endings.ledger, before, after, drawn)
-            check.wrong += measuring.wrong
-            check.wrong += [f"{service} has {count} dead letters" for service, count in goods.dead_letters().items()]
-            if _restarts(shop) != restarts:
-                check.wrong.append("a process of the shop was restarted during the run")
+        goods.fill(products, _orders_max(plan) // len(products) + PIECES_SPARE, USERS)
+        before, restarts = goods.count(USERS), _restarts(shop)
+        measuring = Measuring(shop, goods, endings, tell)
+        idle = _idle(shop, plan.idle_s, tell)
+        phases = [measuring.phase(load) for load in _loads(plan, shop, products, Path(folder))]
+        check = counted(measuring.orders, endings.ledger, before, goods.count(USERS), draw(USERS, products))
+        check.wrong += measuring.wrong
+        check.wrong += [f"{service} has {count} dead letters" for service, count in goods.dead_letters().items()]
+        if _restarts(shop) != restarts:
+            check.wrong.append("a process of the shop was restarted during the run")
     return Bench(
         at=began,
         machine=facts,
         plan=msgspec.to_builtins(plan),
-        against=against or "",
         first_order_s=first_order_s,
         idle_cores=idle,
         phases=phases,
@@ -92,27 +127,9 @@ def bench(plan: Plan, state_home: Path, against: str | None, tell: Callable[[str
     )
 
 
-@contextmanager
-def _shop(
-    plan: Plan, state_home: Path, against: str | None, tell: Callable[[str], None]
-) -> Generator[tuple[Shop, float | None]]:
-    if against:
-        yield running(against, state_home), None
-        return
-    (state_home / "bench").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=state_home / "bench", prefix="shop-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder) / "home"
-        environment, arguments = {"SAGA_MODE": plan.mode}, list[str]()
-        if plan.products != 3:
-            environment["CATALOGUE"] = str(Path(folder) / "catalogue.json")
-            write_catalogue(Path(folder) / "catalogue.json", plan.products)
-        if plan.postgres:
-            arguments.append("--postgres")
-        if plan.replicas != 1:
-            arguments += ["--replicas", str(plan.replicas)]
-        tell("starting a shop")
-        with started(home, state_home / "kafka", arguments, environment) as (shop, first_order_s):
-            yield shop, first_order_s
+def _orders_max(plan: Plan) -> int:
+    in_time = FASTEST_PER_S * plan.seconds + plan.rate * plan.rate_seconds
+    return int(in_time) + plan.alone + plan.orders + plan.warm_up
 
 
 def _loads(plan: Plan, shop: Shop, products: list[str], folder: Path) -> Generator[Load]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
@@ -20,7 +23,7 @@ from sagaproof.errors import CommandError, Unreachable
 from sagaproof.ports import free_ports, is_free
 from sagaproof.running import Places
 from sagaproof.runstate import RunState
-from sagaproof.settings import ADMIN_OFFSET, HTTP_OFFSET, REPLICA_OFFSET, REPLICAS_MAX
+from sagaproof.settings import ADMIN_OFFSET, HOST, HTTP_OFFSET, REPLICA_OFFSET, REPLICAS_MAX
 
 BOOTSTRAP = Path(runstate.__file__).with_name("bootstrap.py")
 READY_WITHIN_S = 120.0
@@ -28,6 +31,7 @@ STOP_WITHIN_S = 25.0
 LOOK_EVERY_S = 0.02
 _OURS = range(12_300, 14_300, 300)
 """Base ports; with those of all replicas, they stay below the ports that tests draw, and above a shop's usual ones."""
+_NOT_OURS = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
 _PORTS_A_KIND = 90
 """From a base port on: services, Kafka's and PostgreSQL's among them."""
 
@@ -70,35 +74,42 @@ def started(
     It begins with what `make run` does: set-up, which has nothing left to do. `arguments` go to `sagaproof run`. Raises
     CommandError.
     """
-    base, port = _free_ports()
     home.mkdir(parents=True)
     (home / "kafka").symlink_to(jars)
-    env = {name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")}
-    env |= {"SAGAPROOF_HOME": str(home), "SAGAPROOF_BASE_PORT": str(base), "PORT": str(port), **environment}
-    shop = Shop(home, f"http://127.0.0.1:{port}")
-    began = time.monotonic()
+    with _free_ports() as (base, port):
+        env = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
+        env |= {"SAGAPROOF_HOME": str(home), "SAGAPROOF_BASE_PORT": str(base), "PORT": str(port), **environment}
+        began = time.monotonic()
+        process = _launch(home, arguments, env)
+        try:
+            shop = Shop(home, f"http://{HOST}:{port}")
+            _wait_until_ready(shop, process)
+            with Gateway(shop.url) as gateway:
+                _complete_one(gateway)
+            yield shop, round(time.monotonic() - began, 2)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _launch(home: Path, arguments: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     with (home / "run.log").open("wb") as log:
         subprocess.run([sys.executable, "-I", BOOTSTRAP, "run"], env=env, stdout=log, stderr=log, check=False)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sagaproof", "run", *arguments], env=env, stdout=log, stderr=log
-        )
-    try:
-        deadline = time.monotonic() + READY_WITHIN_S
-        while not shop.ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                said = (home / "run.log").read_text(errors="replace").strip().splitlines()[-5:]
-                raise CommandError("the shop did not start", said)
-            time.sleep(LOOK_EVERY_S)
-        with Gateway(shop.url) as gateway:
-            _complete_one(gateway)
-        yield shop, round(time.monotonic() - began, 2)
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        command = [sys.executable, "-m", "sagaproof", "run", *arguments]
+        return subprocess.Popen(command, env=env, stdout=log, stderr=log)
+
+
+def _wait_until_ready(shop: Shop, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while not shop.ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            said = (shop.home / "run.log").read_text(errors="replace").strip().splitlines()[-5:]
+            raise CommandError("the shop did not start", said)
+        time.sleep(LOOK_EVERY_S)
 
 
 def running(url: str, home: Path) -> Shop:
@@ -119,14 +130,22 @@ def _complete_one(gateway: Gateway) -> None:
     raise CommandError("the first order was not completed")
 
 
-def _free_ports() -> tuple[int, int]:
-    for base in _OURS:
-        kinds = [
-            replica * REPLICA_OFFSET + offset
-            for replica in range(REPLICAS_MAX)
-            for offset in (0, ADMIN_OFFSET, HTTP_OFFSET)
-        ]
-        wanted = [base + kind + n for kind in kinds for n in range(_PORTS_A_KIND if kind == 0 else 10)]
-        if all(map(is_free, wanted)):
-            return base, free_ports(1)[0]
+@contextmanager
+def _free_ports() -> Generator[tuple[int, int]]:
+    """A base port, and one for the gateway. Locked, since a shop takes its ports seconds after they were found."""
+    for base in random.sample(_OURS, len(_OURS)):
+        with (Path(tempfile.gettempdir()) / f"sagaproof-bench-{base}-{os.getuid()}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            kinds = [
+                replica * REPLICA_OFFSET + offset
+                for replica in range(REPLICAS_MAX)
+                for offset in (0, ADMIN_OFFSET, HTTP_OFFSET)
+            ]
+            wanted = [base + kind + n for kind in kinds for n in range(_PORTS_A_KIND if kind == 0 else 10)]
+            if all(map(is_free, wanted)):
+                yield base, free_ports(1)[0]
+                return
     raise CommandError("no free ports for a shop of its own")
