@@ -46,6 +46,8 @@ LOST_AFTER_S = 10
 """When the server has not acknowledged for so long what was sent to it."""
 IDLE_IN_TRANSACTION_S = 10
 """A replica that stands still in a transaction holds up the others for so long; then the server ends its session."""
+ALONE_IDLE_S = 120
+"""The same for a Rebuild, which reads topics while it keeps the others out."""
 READERS_KEPT = 1
 READERS_MAX = 5
 
@@ -155,6 +157,11 @@ def _among(column: Any, name: str) -> Any:
     return column == sa.any_(given)
 
 
+# Every batch begins by locking rows of this table, if only none. Who is shut out tries again after its lock_timeout.
+_LOCK_OUT = Call(Prepared(b"lock_out", f"LOCK TABLE {ENTITIES.name} IN EXCLUSIVE MODE".encode(), ()))
+_STAND_STILL = Call(
+    Prepared(b"still", f"SET LOCAL idle_in_transaction_session_timeout = '{ALONE_IDLE_S}s'".encode(), ())
+)
 _MOST = bindparam("most", type_=sa.BigInteger())
 _BEGIN = Call(Prepared(b"begin", b"BEGIN", ()))
 _COMMIT = Call(Prepared(b"commit", b"COMMIT", ()))
@@ -366,6 +373,9 @@ class _Transaction:
         if self._listener is not None and (changes.states or changes.log):
             for payload in self._listener.payloads(changes.states):
                 self._waiting.append(_NOTIFY.call(payload=payload))
+
+    def keep_others_out(self) -> None:
+        self._ask(_STAND_STILL, _LOCK_OUT)
 
     def drop_states(self, entities: Sequence[str]) -> None:
         for statement in (_DROP_STATES, _DROP_INDEXED):

@@ -26,8 +26,10 @@ def rebuild(participant: Participant, store: Store, repair: bool = False) -> Reb
     if not repair:
         with store.snapshot() as snapshot:
             return _compare(participant, snapshot)
-    with store.transaction() as transaction, store.snapshot() as snapshot:
-        result = _compare(participant, snapshot)
+    with store.transaction() as transaction:
+        transaction.keep_others_out()
+        with store.snapshot() as snapshot:
+            result = _compare(participant, snapshot)
         right = {entity: row for entity, row in result.different.items() if row is not None}
         transaction.write(Changes(0, states=right))
         transaction.drop_states([entity for entity, row in result.different.items() if row is None])

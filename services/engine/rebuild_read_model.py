@@ -7,7 +7,7 @@ behind it (offsets are committed late) every one whose id is in the inbox, which
 states. The dead letters among them are left out, but for those that were replayed.
 
 It runs while the service goes on. Only the end of the topics is read, and the comparison made, while the service is
-held; then nothing can change the states but the transaction that compares and repairs.
+held, and other replicas kept out; then nothing can change the states but the transaction that compares and repairs.
 """
 
 import logging
@@ -147,10 +147,11 @@ class ReadModelRebuild:
             fold(committed, check, lambda records: records)
         with self._held():
             check = self._deadline(HELD_WITHIN_S, cancelled)
-            committed, ends = self._positions()
-            fold(committed, check, lambda records: records)
-            fold(ends, check, self._in_inbox)
             with self._store.transaction() as transaction:
+                transaction.keep_others_out()
+                committed, ends = self._positions()
+                fold(committed, check, lambda records: records)
+                fold(ends, check, lambda records: _in_inbox(transaction, records))
                 by_hand = self._replay(shadow)
                 if by_hand and repair:
                     raise Refused(
@@ -196,11 +197,6 @@ class ReadModelRebuild:
 
         return check
 
-    def _in_inbox(self, records: Sequence[Record]) -> list[Record]:
-        with self._store.transaction() as transaction:
-            seen = transaction.seen(sorted({an_id for record in records for an_id in _ids(record)}))
-        return [record for record in records if not seen.isdisjoint(_ids(record))]
-
     def _replay(self, shadow: Shadow) -> str:
         """Folds the dead letters that were replayed; the id of one of which that cannot be done, or ''."""
         by_hand = ""
@@ -242,7 +238,7 @@ class ReadModelRebuild:
 
 
 class _Found:
-    """What is different: how many, and the first NAMED_MAX by name. An entity whose places are wrong too counts once."""
+    """What is different: how many, and the first NAMED_MAX by name. An entity in a wrong place too counts once."""
 
     def __init__(self) -> None:
         self._entities: set[str] = set()
@@ -311,6 +307,11 @@ def _put_log_right(transaction: Transaction, wrong: Sequence[Pair[str, NewLogged
     """What was missing comes to the end of the log."""
     transaction.drop_logged([pair.name for pair in wrong if pair.stored is not None])
     transaction.write(Changes(0, log=[pair.right for pair in wrong if pair.right is not None]))
+
+
+def _in_inbox(transaction: Transaction, records: Sequence[Record]) -> list[Record]:
+    seen = transaction.seen(sorted({an_id for record in records for an_id in _ids(record)}))
+    return [record for record in records if not seen.isdisjoint(_ids(record))]
 
 
 def _ids(record: Record) -> set[str]:

@@ -241,6 +241,9 @@ class _Transaction:
         for dead_letter_id in changes.replayed:
             self._cursor.execute(_SET_STATUS.sql, _SET_STATUS.row(dead_letter_id=dead_letter_id, new_status="replayed"))
 
+    def keep_others_out(self) -> None:
+        """They are out: it began as one that writes."""
+
     def drop_states(self, entities: Sequence[str]) -> None:
         self._cursor.execute(_DROP_STATES.sql, (_json(entities),))
         self._cursor.execute(_DROP_INDEXED.sql, (_json(entities),))

@@ -170,6 +170,13 @@ class Transaction(Protocol):
 
     def write(self, changes: Changes) -> None: ...
 
+    def keep_others_out(self) -> None:
+        """Waits for the transactions of others, and lets none of them read or write before this one has ended.
+
+        Only a Rebuild needs it, and what it reads it reads afterwards.
+        """
+        ...
+
     def drop_states(self, entities: Sequence[str]) -> None:
         """Makes these entities ones that nothing has happened to, in no index. Only a Rebuild needs it."""
         ...

@@ -195,6 +195,27 @@ def test_looking_for_unpublished_events_does_not_go_through_all_events(url: str)
             assert any("events_unpublished" in str(step) for step in plan), plan
 
 
+def test_a_rebuild_keeps_the_other_replicas_out_and_readers_in(one: PostgresStore, other: PostgresStore) -> None:
+    write(one, Changes(1, states={"thing/a": StateRow(1, "1")}))
+    found: list[object] = []
+
+    def write_next() -> None:
+        with other.transaction() as transaction:
+            found.append(transaction.read([], ["thing/a"])[1])
+
+    waiting = threading.Thread(target=write_next)
+    with one.transaction() as transaction:
+        transaction.keep_others_out()
+        waiting.start()
+        assert one.entity("thing/a") == other.entity("thing/a") == StateRow(1, "1")
+        with one.snapshot() as snapshot:
+            assert list(snapshot.states()) == [("thing/a", StateRow(1, "1"))]
+        assert found == []
+        transaction.write(Changes(2, states={"thing/a": StateRow(2, "right")}))
+    waiting.join(WITHIN_S)
+    assert found == [{"thing/a": StateRow(2, "right")}]
+
+
 # A server that goes away
 
 
