@@ -24,6 +24,9 @@ from services.engine.store import StoredEvent
 POLL_S = 0.5
 """How long a poll waits: it answers at once when there is data, so a long wait only saves idle work."""
 POLL_MAX = 500
+FETCH_WAIT_S = 0.5
+PATIENT_BYTES = 500_000
+"""As soon as so much is there, the broker answers even one who has patience."""
 BUSY_WAIT_S = 0.5
 OFFSET_COMMIT_MS = 300
 SESSION_TIMEOUT_MS = 6000
@@ -123,6 +126,7 @@ class KafkaIntake:
     """Consumes for one service, on a thread of its own.
 
     on_assign: called when partitions came: rows that an earlier owner left unpublished may be ours to send
+    patience_s: how long the broker may gather records before it answers; 0: it answers at once
     on_fatal:  called with a sentence when consuming can never go on, for example when this instance was fenced
     """
 
@@ -135,6 +139,7 @@ class KafkaIntake:
         mailbox: Mailbox,
         on_assign: Callable[[], None],
         on_fatal: Callable[[str], None],
+        patience_s: float = 0.0,
     ) -> None:
         self._topics = list(topics)
         self._mailbox = mailbox
@@ -159,7 +164,8 @@ class KafkaIntake:
                 "enable.auto.offset.store": False,
                 "enable.auto.commit": True,
                 "auto.commit.interval.ms": OFFSET_COMMIT_MS,
-                "fetch.wait.max.ms": 500,
+                "fetch.wait.max.ms": round(1000 * (patience_s or FETCH_WAIT_S)),
+                "fetch.min.bytes": PATIENT_BYTES if patience_s else 1,
                 "fetch.error.backoff.ms": 100,
                 "queued.max.messages.kbytes": 16_384,
                 "reconnect.backoff.max.ms": 1000,

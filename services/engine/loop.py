@@ -21,6 +21,8 @@ from services.engine.telemetry import Telemetry
 
 BATCH_MAX = 500
 """Records, commands and timers, each, that one transaction takes; and rows that are published at once."""
+TIMER_TICK_US = 100_000
+"""Timers that are due are fired together, so often: they are for seconds, and each firing has its price."""
 CONFLICTS_MAX = 3
 """Times that a whole batch is tried again for a taken unique key, before its messages are tried one by one."""
 ALONE_MAX = 10
@@ -75,6 +77,7 @@ class Engine:
         self._lap = self._telemetry.lap
         self._acknowledged: list[int] = []
         self._next_timer_us: int | None = 0
+        self._timers_from_us = 0
         self.hold_timers = False
 
     def start(self) -> None:
@@ -264,14 +267,21 @@ class Engine:
 
     def _note_timers(self, batch: Batch) -> None:
         if self._timer_is_due():
-            self._next_timer_us = self._retry(self._store.next_timer_us)
+            if len(batch.changes.stopped) < BATCH_MAX:  # or there may be more of them
+                self._timers_from_us = self._now_us() + TIMER_TICK_US
+            self.look_for_timers()
         for timer in batch.changes.timers.values():
-            if self._next_timer_us is None or timer.due_us < self._next_timer_us:
-                self._next_timer_us = timer.due_us
+            self._look_at(timer.due_us)
 
     def look_for_timers(self) -> None:
         """Reads again when the next timer is due: another replica may have started one."""
-        self._next_timer_us = self._retry(self._store.next_timer_us)
+        self._next_timer_us = None
+        self._look_at(self._retry(self._store.next_timer_us))
+
+    def _look_at(self, due_us: int | None) -> None:
+        if due_us is not None:
+            due_us = max(due_us, self._timers_from_us)
+            self._next_timer_us = due_us if self._next_timer_us is None else min(due_us, self._next_timer_us)
 
 
 def _timer_message(timer: Timer) -> Message:

@@ -155,6 +155,7 @@ class Participant:
     about:    command -> what its log lines carry, for example the order's id
     indexes:  of a read model: state -> the rows of its indexes; the engine keeps them in step with the state
     keeps_log: of a read model: whether every event that it handles is kept in its event log
+    patience_s: how long its records may wait for others, so that they come together; 0 for all that an ending waits for
     """
 
     name: str
@@ -169,6 +170,7 @@ class Participant:
     indexes: Callable[[Any], Iterable[IndexRow]] | None = None
     keeps_log: bool = False
     group: str = ""
+    patience_s: float = 0.0
 
     @property
     def consumer_group(self) -> str:

@@ -32,6 +32,8 @@ LIFETIME = "lifetime"
 """The index of customers by what they have bought for; a bucket is a currency."""
 EVERYBODY = "all"
 """The one id of Audience."""
+PATIENCE_S = 0.2
+"""Nobody watches these figures move."""
 _MOST_MINOR = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US = 86_400_000_000
@@ -288,4 +290,5 @@ def participant() -> Participant:
         states=(SaleState, CustomerState, ProductState, DayState, AudienceState),
         about=saga.about,
         indexes=indexes,
+        patience_s=PATIENCE_S,
     )

@@ -8,6 +8,8 @@ from shop.notification.v1.events_pb2 import NotificationSent
 from services import saga
 from services.engine.participant import Effect, Event, Handler, Participant, State, States, key
 
+PATIENCE_S = 0.1
+"""No order waits for what its user is told."""
 TEXTS = {
     "InventoryConfirmed": "Your order {order_id} is reserved.",
     "PaymentCompleted": "Your order {order_id} is paid.",
@@ -51,4 +53,5 @@ def participant() -> Participant:
         states=(Told,),
         public=saga.PUBLIC,
         about=saga.about,
+        patience_s=PATIENCE_S,
     )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.engine.loop import TIMER_TICK_US
 from services.engine.store import Changes, Timer
 from services.engine.tests.lives import Life, Place
 from services.engine.tests.toy import TICK_S, Counter, said, several
@@ -27,6 +28,23 @@ def test_a_timer_that_starts_itself_again_fires_again(place: Place, life: Life) 
         place.clock.pass_s(TICK_S)
         life.engine.cycle([], [])
         assert life.counter("a") == Counter(fired)
+
+
+def test_timers_that_are_due_soon_after_others_fire_together(place: Place, life: Life) -> None:
+    tick_s = TIMER_TICK_US / 1_000_000
+    for n, name in enumerate("abc"):
+        life.engine.cycle([said(f"{name} start", str(n))], [])
+        place.clock.pass_s(tick_s / 4)
+    place.clock.pass_s(TICK_S - 3 * tick_s / 4)
+    life.engine.cycle([], [])
+    assert [life.counter(name).count for name in "abc"] == [1, 0, 0]
+    place.clock.pass_s(tick_s / 2)
+    assert life.engine.idle_s(60.0) == pytest.approx(tick_s / 2)
+    life.engine.cycle([], [])
+    assert [life.counter(name).count for name in "abc"] == [1, 0, 0]
+    place.clock.pass_s(tick_s / 2)
+    life.engine.cycle([], [])
+    assert [life.counter(name).count for name in "abc"] == [1, 1, 1]
 
 
 def test_a_stopped_timer_does_not_fire(place: Place, life: Life) -> None:
