@@ -42,7 +42,4 @@ def _check_revision(url: str) -> None:
 
 
 def _not_migrated(shown: str, how: str) -> str:
-    return (
-        f"the database {shown} was migrated {how}, and {REVISION} is needed: "
-        "python -m services.engine.migrate $DATABASE_URL"
-    )
+    return f"the database {shown} was migrated {how}, and {REVISION} is needed: python -m services.engine.migrate"

@@ -1,8 +1,10 @@
-"""Migrations as a step of their own: `python -m services.engine.migrate DATABASE_URL...`, before the services start.
+"""Migrations as a step of their own: `python -m services.engine.migrate [DATABASE_URL...]`, before the services start.
 
+Without an address it takes that of the environment: what stands on a command line is for everybody to read.
 A database is migrated under a lock, in one transaction: of two at once, one does it and the other finds it done.
 """
 
+import os
 import sqlite3
 import sys
 from collections.abc import Generator, Sequence
@@ -66,9 +68,6 @@ def _begin_immediate(connection: sa.Connection) -> None:
 
 def main(database_urls: Sequence[str]) -> int:
     """Migrates all of them. Gives the exit code; a failure is one line on stderr."""
-    if not database_urls:
-        print("usage: python -m services.engine.migrate DATABASE_URL...", file=sys.stderr)
-        return 2
     for url in database_urls:
         try:
             migrate(url)
@@ -80,4 +79,4 @@ def main(database_urls: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:] or [os.environ.get("DATABASE_URL", "")]))
