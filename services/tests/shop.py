@@ -75,7 +75,7 @@ ORDER = order({"product-1": 2, "product-2": 1})
 PRICED = priced(ORDER)
 
 SAMPLES: tuple[Proto, ...] = (
-    order_events.OrderCreated(order=ORDER, request_hash=b"\x01\x02"),
+    order_events.OrderCreated(order=ORDER, request_hash=b"\x01\x02", accepted_us=1_700_000_000_000_000),
     order_events.OrderCancellationRequested(order=ORDER, reason=Reason.REASON_CANCELLED_BY_CUSTOMER),
     order_events.OrderCompleted(order=PRICED),
     order_events.OrderCancelled(order=PRICED, reason=Reason.REASON_SHIPMENT_FAILED, detail="PARCEL_TOO_LARGE"),
