@@ -19,6 +19,14 @@ from services import catalogue
 STOCK = 1000
 PRICE_MINOR = 100
 PRODUCTS = 200
+TEST_WITHIN_S = 300
+"""More than elsewhere: on a busy machine a shop takes up to `START_WITHIN_S` to start, and some tests start it twice."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("e2e"):
+            item.add_marker(pytest.mark.timeout(TEST_WITHIN_S))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
