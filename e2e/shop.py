@@ -29,7 +29,7 @@ from shop.payment.v1.service_pb2_grpc import PaymentServiceStub
 
 from sagaproof import runstate
 from sagaproof.ports import free_ports, is_free
-from sagaproof.settings import ADMIN_OFFSET, GRPC_PORTS, HOST, state_home
+from sagaproof.settings import ADMIN_OFFSET, GRPC_PORTS, HOST, REPLICA_OFFSET, state_home
 
 START_WITHIN_S = 90.0
 STOP_WITHIN_S = 20.0
@@ -45,13 +45,23 @@ class Variant(NamedTuple):
     """One way to run the shop; `mode` is its SAGA_MODE."""
 
     mode: str
+    replicas: int = 1
+    postgres: bool = False
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of `sagaproof run`."""
+        return [*(["--postgres"] if self.postgres else []), "--replicas", str(self.replicas)]
 
 
 VARIANTS = {
     "choreographed-sqlite": Variant("choreographed"),
     "orchestrated-sqlite": Variant("orchestrated"),
+    "choreographed-postgres-2-replicas": Variant("choreographed", 2, postgres=True),
+    "orchestrated-postgres-2-replicas": Variant("orchestrated", 2, postgres=True),
 }
 DEFAULT = "choreographed-sqlite"
+POSTGRES = [name for name, variant in VARIANTS.items() if variant.postgres]
 ORCHESTRATED = [name for name, variant in VARIANTS.items() if variant.mode == "orchestrated"]
 
 
@@ -73,6 +83,7 @@ class Shop:
     def __init__(self, home: Path, variant: Variant = VARIANTS[DEFAULT], /, **environment: str) -> None:
         self.home = home
         self.mode = variant.mode
+        self._variant = variant
         self._base_port, self.port = _ports()
         self.url = f"http://{HOST}:{self.port}"
         self._environment = {
@@ -101,7 +112,10 @@ class Shop:
         environment = {**self._environment, "SAGA_MODE": self.mode}
         with (self.home / "run.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sagaproof", "run"], env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", "sagaproof", "run", *self._variant.arguments],
+                env=environment,
+                stdout=log,
+                stderr=log,
             )
         eventually("the shop is ready", self._is_ready, START_WITHIN_S)
 
@@ -232,14 +246,26 @@ class Shop:
         return AdminServiceStub(self._channel(service, ADMIN_OFFSET))
 
     def inject(self, service: str, point: str, message_type: str = "") -> None:
-        """Arms a SIGKILL of the service at the point."""
+        """Arms a SIGKILL of the service at the point, in each replica."""
         kill = admin_pb2.FaultAction.FAULT_ACTION_KILL
         fault = admin_pb2.Fault(point=point, action=kill, message_type=message_type)
-        self.admin(service).InjectFault(admin_pb2.InjectFaultRequest(fault=fault), timeout=15, wait_for_ready=True)
+        for admin in self._admins(service):
+            admin.InjectFault(admin_pb2.InjectFaultRequest(fault=fault), timeout=15, wait_for_ready=True)
+
+    def disarm(self, service: str) -> None:
+        """Forgets what was injected and has not struck."""
+        for admin in self._admins(service):
+            admin.ClearFaults(admin_pb2.ClearFaultsRequest(), timeout=15, wait_for_ready=True)
+
+    def _admins(self, service: str) -> list[AdminServiceStub]:
+        replicas = range(self._variant.replicas)
+        return [AdminServiceStub(self._channel(service, ADMIN_OFFSET + n * REPLICA_OFFSET)) for n in replicas]
 
     def restarts(self, name: str) -> int:
+        """Of all replicas together."""
         state = runstate.read(self.home)
-        return state.processes[name].restarts if state else 0
+        names = [name, *(f"{name}-{n}" for n in range(1, self._variant.replicas))]
+        return sum(state.processes[each].restarts for each in names) if state else 0
 
     def kafka(self) -> str:
         state = runstate.read(self.home)
@@ -265,7 +291,8 @@ class Shop:
 def _ports() -> tuple[int, int]:
     """A base port whose services', admin and HTTP ports are all free, and one for the gateway."""
     for base in range(10_000, 20_000, 500):  # below those that `free_ports` draws from
-        wanted = [base + offset + n for offset in (0, ADMIN_OFFSET, 2 * ADMIN_OFFSET) for n in range(10)]
+        offsets = [first + offset for first in (0, REPLICA_OFFSET) for offset in (0, ADMIN_OFFSET, 2 * ADMIN_OFFSET)]
+        wanted = [base + offset + n for offset in offsets for n in range(10)]
         if all(is_free(port) for port in wanted):
             return base, free_ports(1, avoid=wanted)[0]
     raise AssertionError("no free ports for a shop")

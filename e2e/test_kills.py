@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from e2e.customers import Customers, assert_adds_up
-from e2e.shop import DEFAULT, ORCHESTRATED, START_WITHIN_S, VARIANTS, Shop, eventually
+from e2e.shop import DEFAULT, ORCHESTRATED, POSTGRES, START_WITHIN_S, VARIANTS, Shop, eventually
 from sagaproof.settings import GRPC_PORTS
 
 POINTS = ("before-transaction", "after-commit", "amid-publish", "before-mark", "before-offset-commit")
@@ -34,6 +34,14 @@ def test_a_process_that_is_killed_under_load_loses_and_doubles_nothing(shop: Sho
 @pytest.mark.variants(*ORCHESTRATED)
 def test_the_orchestrator_that_is_killed_under_load_loses_and_doubles_nothing(shop: Shop, product: str) -> None:
     kill_under_load(shop, product, "orchestrator")
+
+
+@pytest.mark.variants(*POSTGRES)
+@pytest.mark.parametrize("name", ["postgres", "order-1", "status-1"])
+def test_the_database_or_a_replica_that_is_killed_under_load_loses_and_doubles_nothing(
+    shop: Shop, product: str, name: str
+) -> None:
+    kill_under_load(shop, product, name)
 
 
 def kill_under_load(shop: Shop, product: str, name: str) -> None:
@@ -78,6 +86,7 @@ def kill_at_point(shop: Shop, product: str, service: str, point: str) -> None:
     eventually("the service was killed and restarted", lambda: shop.restarts(service) > restarts, 20)
     document = shop.ended(order_id)
     assert document["status"] == "COMPLETED"
+    shop.disarm(service)
     shop.heal()
     assert_adds_up(shop, product, {order_id: user})
 
@@ -93,6 +102,9 @@ def test_a_refund_that_is_cut_off_is_given_once(shop: Shop, product: str) -> Non
         shop.inject("inventory", "amid-publish", "shop.shipping.v1.ShipmentFailed")
     order_id = shop.order((product, 21), user=user)
     assert shop.ended(order_id)["reason"] == "SHIPMENT_FAILED"
+    for service in ("orchestrator", "payment", "inventory"):
+        if service in shop.services:
+            shop.disarm(service)
     shop.heal()
     assert_adds_up(shop, product, {order_id: user})
 
