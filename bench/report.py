@@ -79,6 +79,7 @@ def side_by_side(runs: Sequence[Bench]) -> Table:
         ("idle, cores busy", lambda run: f"{sum(run.idle_cores.values()):.3f}" if run.idle_cores else "-"),
         ("memory of everything, PSS, MB", _memory_of),
         ("start to first completed order, s", lambda run: f"{run.first_order_s:.1f}" if run.first_order_s else "-"),
+        ("messages / transactions, an order", lambda run: _of(run, "closed", _transactions)),
         ("database / topics, bytes per order", lambda run: _of(run, "closed", _bytes)),
         ("orders stored; CPU per order, last against first 5,000", _grown),
         ("accepted orders lost, doubled or not adding up", lambda run: "; ".join(run.check.wrong) or "none"),
@@ -107,6 +108,11 @@ def _memory_of(run: Bench) -> str:
 
 def _bytes(phase: Phase) -> str:
     return f"{_each(phase.disk_bytes, phase)} / {_each(phase.topic_bytes, phase)}"
+
+
+def _transactions(phase: Phase) -> str:
+    counts, totals = zip(*phase.batches.values(), strict=True)
+    return f"{sum(totals) / phase.completed:.1f} / {sum(counts) / phase.completed:.2f}" if phase.completed else "-"
 
 
 def _grown(run: Bench) -> str:
@@ -142,23 +148,24 @@ def _phases(phases: Sequence[Phase]) -> Table:
 
 
 def _processes(found: Bench) -> Table:
-    """CPU ms per order of each process and phase; of the fastest: messages in a transaction, memory at its end."""
+    """CPU ms per order of each process and phase; of the fastest phase: messages, and memory at its end."""
     heaviest = max(found.phases, key=lambda phase: phase.completed_per_s)
     names = [name for name, memory in heaviest.memory.items() if memory.rss]
-    columns = ["CPU per order, ms", *(phase.name for phase in found.phases), "messages a batch", "RSS MB", "PSS MB"]
+    columns = ["CPU per order, ms", *(phase.name for phase in found.phases)]
+    columns += ["messages an order", "in a transaction", "RSS MB", "PSS MB"]
     rows = [
         [
             name,
             *(_ms(phase.cpu_s.get(name, 0.0), phase.completed) for phase in found.phases),
-            _batch(heaviest, name),
+            *_batches(heaviest, name),
             *_memory(heaviest, [name]),
         ]
         for name in names
     ]
     sums = (_ms(sum(phase.cpu_s.values()), phase.completed) for phase in found.phases)
-    rows.append(["all", *sums, "", *_memory(heaviest, names)])
+    rows.append(["all", *sums, "", "", *_memory(heaviest, names)])
     generator = (_ms(phase.generator_cpu_s, phase.completed) for phase in found.phases)
-    rows.append(["(load generator)", *generator, "", "", ""])
+    rows.append(["(load generator)", *generator, "", "", "", ""])
     return show.table(columns, rows, right=columns[1:])
 
 
@@ -174,9 +181,10 @@ def _ms(cpu_s: float, orders: int) -> str:
     return f"{1000 * cpu_s / orders:.3f}" if orders else "-"
 
 
-def _batch(phase: Phase, name: str) -> str:
+def _batches(phase: Phase, name: str) -> tuple[str, str]:
+    """Messages of one order that this process handles, and how many share a transaction."""
     count, total = phase.batches.get(name, (0, 0))
-    return f"{total / count:.1f}" if count else ""
+    return (f"{total / phase.completed:.1f}", f"{total / count:.1f}") if count and phase.completed else ("", "")
 
 
 def _memory(phase: Phase, names: list[str]) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from sagaproof import runstate
 from sagaproof.client import Gateway
 from sagaproof.documents import accepted_decoder, order_decoder
 from sagaproof.errors import CommandError, Unreachable
+from sagaproof.group import Group
 from sagaproof.ports import free_ports, is_free
 from sagaproof.running import Places
 from sagaproof.runstate import RunState
@@ -71,8 +72,8 @@ def started(
 ) -> Generator[tuple[Shop, float]]:
     """A shop that runs for the length of the block, and after how many seconds its first order was completed.
 
-    It begins with what `make run` does: set-up, which has nothing left to do. `arguments` go to `sagaproof run`. Raises
-    CommandError.
+    It begins with what `make run` does: set-up, which has nothing left to do. `arguments` go to `sagaproof run`. It
+    does not outlive this process, however that ends. Raises CommandError.
     """
     home.mkdir(parents=True)
     (home / "kafka").symlink_to(jars)
@@ -80,7 +81,8 @@ def started(
         env = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
         env |= {"SAGAPROOF_HOME": str(home), "SAGAPROOF_BASE_PORT": str(base), "PORT": str(port), **environment}
         began = time.monotonic()
-        process = _launch(home, arguments, env)
+        group = Group()
+        process = _launch(home, arguments, env, group.id)
         try:
             shop = Shop(home, f"http://{HOST}:{port}")
             _wait_until_ready(shop, process)
@@ -94,13 +96,14 @@ def started(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            group.end()
 
 
-def _launch(home: Path, arguments: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _launch(home: Path, arguments: list[str], env: Mapping[str, str], group: int) -> subprocess.Popen[bytes]:
     with (home / "run.log").open("wb") as log:
         subprocess.run([sys.executable, "-I", BOOTSTRAP, "run"], env=env, stdout=log, stderr=log, check=False)
         command = [sys.executable, "-m", "sagaproof", "run", *arguments]
-        return subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        return subprocess.Popen(command, env=env, stdout=log, stderr=log, process_group=group)
 
 
 def _wait_until_ready(shop: Shop, process: subprocess.Popen[bytes]) -> None:

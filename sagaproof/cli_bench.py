@@ -2,6 +2,7 @@
 """`sagaproof bench`: the benchmark."""
 
 import os
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +86,7 @@ def bench(
         warm_up=warm_up,
     )
     home = state_home(os.environ)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as by Ctrl-C
     with where.status("") as status:
         said = [""]
 

@@ -51,6 +51,15 @@ def test_a_short_benchmark_measures_every_phase_and_counts_that_nothing_was_lost
     assert alone.watched
     assert alone.watched.count == alone.accepted == 3
     assert "closed loop" in done.stdout
+    shown = subprocess.run(
+        [sys.executable, "-m", "sagaproof", "bench", "--show", str(file), "--show", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=True,
+    ).stdout
+    assert shown.count("choreographed, SQLite, 5 products") == 2
+    assert shown.count(f" {closed.completed_per_s:,.0f} ") >= 2
     ElementTree.fromstring(file.with_suffix(".svg").read_bytes())  # noqa: S314 - our own
 
 
