@@ -20,7 +20,7 @@ STOCK = 1000
 PRICE_MINOR = 100
 PRODUCTS = 200
 TEST_WITHIN_S = 300
-"""More than elsewhere: on a busy machine a shop takes up to `START_WITHIN_S` to start, and some tests start it twice."""
+"""More than elsewhere: on a busy machine a shop takes up to `START_WITHIN_S` to start, and some tests start two."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
