@@ -7,6 +7,7 @@ shared.
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -290,7 +291,8 @@ class Shop:
 
 def _ports() -> tuple[int, int]:
     """A base port whose services', admin and HTTP ports are all free, and one for the gateway."""
-    for base in range(10_000, 20_000, 500):  # below those that `free_ports` draws from
+    # Below those that `free_ports` draws from; drawn too, since others may look for some at the same moment.
+    for base in random.sample(range(10_000, 19_000, 500), k=18):
         offsets = [first + offset for first in (0, REPLICA_OFFSET) for offset in (0, ADMIN_OFFSET, 2 * ADMIN_OFFSET)]
         wanted = [base + offset + n for offset in offsets for n in range(10)]
         if all(is_free(port) for port in wanted):
