@@ -18,7 +18,7 @@ from services import catalogue
 
 STOCK = 1000
 PRICE_MINOR = 100
-PRODUCTS = 200
+PRODUCTS = 400
 TEST_WITHIN_S = 300
 """More than elsewhere: on a busy machine a shop takes up to `START_WITHIN_S` to start, and some tests start two."""
 
