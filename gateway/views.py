@@ -78,7 +78,7 @@ class SagaTable(_View):
 
 
 class Latency(_View):
-    """From the POST to the ending; each figure within 10 %."""
+    """From an order's acceptance to its ending; each figure within 10 %."""
 
     orders: int
     p50_ms: float

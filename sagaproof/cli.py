@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from sagaproof import cli_bench, cli_operate, cli_shop
+from sagaproof import cli_bench, cli_operate, cli_reads, cli_shop
 from sagaproof.cli_common import Url, console, gateway_at
 from sagaproof.errors import CommandError
 
@@ -95,4 +95,5 @@ def demo(url: Url = None) -> None:
 
 app.add_typer(cli_bench.app)
 app.add_typer(cli_shop.app)
+app.add_typer(cli_reads.app)
 app.add_typer(cli_operate.app)

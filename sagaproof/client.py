@@ -8,7 +8,7 @@ goes on from the last seq that it saw, so that each state is given once.
 import math
 import random
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
@@ -28,6 +28,9 @@ CLOSE_TIMEOUT_S = 1.0
 LONGEST_BACKOFF_S = 2.0
 PATIENCE_S = 60.0
 """How long a watch goes on trying to connect again before it gives up."""
+
+SSE_SILENCE_S = 40.0
+"""After which a stream is lost: the gateway says something every 15 s."""
 
 SILENCE_S = 10.0
 """After which a watcher is told where to look."""
@@ -56,6 +59,24 @@ class Problem(msgspec.Struct, rename="camel", frozen=True):
     errors: tuple[FieldError, ...] = ()
     order_id: str = ""
     services: dict[str, str] = {}
+
+
+def _with_query(path: str, parameters: Mapping[str, str | int | None]) -> str:
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def _server_sent(lines: Iterator[str]) -> Iterator[dict[str, str]]:
+    """The events of a stream, each as its fields."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        else:
+            if "data" in fields:
+                yield fields
+            fields = {}
 
 
 def _receive(socket: ClientConnection, deadline: float | None, on_trouble: Callable[[str], None]) -> str | bytes:
@@ -147,6 +168,44 @@ class Gateway(AbstractContextManager["Gateway"]):
         """`view` is the last part of the path; parameters that are None are left out."""
         given = {name: value for name, value in parameters.items() if value is not None}
         return self._call("GET", f"/marketing/{view}?{urlencode(given)}")
+
+    def read(self, path: str, **parameters: str | int | None) -> bytes:
+        """Whatever is listed at this path; parameters that are None are left out."""
+        return self._call("GET", _with_query(path, parameters))
+
+    def follow(
+        self, path: str, *, on_trouble: Callable[[str], None] = lambda _: None, **parameters: str | int | None
+    ) -> Generator[bytes]:
+        """The documents of a stream of Server-Sent Events as they come, over lost connections; without end.
+
+        Raises Refused, and Unreachable when nothing answers at first, or for PATIENCE_S later. `on_trouble` hears of
+        lost connections, and of events that were skipped.
+        """
+        address, last_id, connected_before = _with_query(path, parameters), "", False
+        retry = _Retry(self.url, on_trouble)
+        patience = httpx.Timeout(SSE_SILENCE_S, connect=CONNECT_TIMEOUT_S)
+        while True:
+            try:
+                headers = {"Last-Event-ID": last_id} if last_id else {}
+                with self._http.stream("GET", address, headers=headers, timeout=patience) as answer:
+                    if not answer.is_success:
+                        refusal = self._refusal(answer.status_code, answer.read())
+                        if answer.status_code < FIRST_SERVER_ERROR or not connected_before:
+                            raise refusal
+                        raise httpx.RemoteProtocolError(refusal.line)
+                    connected_before = True
+                    retry.works_again()
+                    for fields in _server_sent(answer.iter_lines()):
+                        last_id = fields.get("id", last_id)
+                        if fields.get("event") == "skipped":
+                            on_trouble(f"some events were skipped: {fields['data']}")
+                        else:
+                            yield fields["data"].encode()
+                raise httpx.RemoteProtocolError("the stream ended")
+            except httpx.TransportError as error:
+                if isinstance(error, httpx.ConnectError) and not connected_before:
+                    raise self._silent() from None
+                retry.wait(error)
 
     def ready(self) -> bytes:
         return self._call("GET", "/ready")

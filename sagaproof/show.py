@@ -102,13 +102,19 @@ def started(order: Order) -> datetime | None:
 
 def outcome(order: Order) -> Text:
     """`COMPLETED  27 ms` or `CANCELLED OUT_OF_STOCK  9 ms`; the delivery, which comes after it, does not count."""
-    line = Text.assemble((order.status, _STATUS_STYLE.get(order.status, "cyan")))
-    if order.reason:
-        line.append(f" {order.reason}")
+    line = status_text(order.status, order.reason)
     first = started(order)
     if order.ended and first:
         last = max((entry.time for entry in order.timeline if entry.type != "DeliveryProgressed"), default=first)
         line.append(f"  {_ms(last - first):,} ms", style="dim")
+    return line
+
+
+def status_text(status: str, reason: str | None) -> Text:
+    """`CANCELLED OUT_OF_STOCK`, in its colour."""
+    line = Text.assemble((status, _STATUS_STYLE.get(status, "cyan")))
+    if reason:
+        line.append(f" {reason}")
     return line
 
 

@@ -227,7 +227,8 @@ def running_service() -> Generator[FakeService]:
     inventory = FakeInventory()
     inventory_grpc.add_InventoryServiceServicer_to_server(inventory, server)
     payment_grpc.add_PaymentServiceServicer_to_server(FakePayment(), server)
-    status_grpc.add_StatusServiceServicer_to_server(FakeStatus(), server)
+    status: Any = FakeStatus
+    status_grpc.add_StatusServiceServicer_to_server(status(), server)
     admin: Any = FakeAdmin
     admin_grpc.add_AdminServiceServicer_to_server(admin(), server)
     untyped: Any = health_pb2_grpc

@@ -1,8 +1,8 @@
 """What the dashboard counts: orders accepted and ended, why, how fast, and for how much.
 
-Each order counts twice: by its OrderCreated and by the event of its ending, each alone, so that the order of arrival
-does not matter. There is one sum for each partition of those events' topic: replicas, which share partitions out among
-them, never wait for each other's sum.
+Each order counts twice: by its OrderCreated and by the event of its ending, whichever is seen first, so that the order
+of arrival does not matter. There is one sum for each partition of those events' topic: replicas, which share partitions
+out among them, never wait for each other's sum.
 """
 
 from math import log
@@ -50,21 +50,21 @@ class FiguresState(State, frozen=True):
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """What one event adds. `latency` is a class; -1 where it is not known."""
+    """What one event adds. `latency`: the minute of the ending and the class, once both ends of it are known."""
 
     name: str
     minute: int
     reason: str
     amount_minor: int
     currency: str
-    latency: int
+    latency: tuple[int, int] | None
 
 
-def tally(name: str, order_id: str, time_us: int, reason: str, total: Money) -> Counted:
-    latency = -1
-    if name != "OrderCreated" and order_id[14] == "7":
-        began_ms = int(order_id[:8] + order_id[9:13], 16)
-        latency = latency_class(time_us / 1000 - began_ms)
+def tally(name: str, time_us: int, reason: str, total: Money, begun_us: int | None, ended_us: int | None) -> Counted:
+    """`begun_us`, `ended_us`: when the order was accepted, and when it ended; None for what is not known yet."""
+    latency = None
+    if begun_us is not None and ended_us is not None:
+        latency = (ended_us // _MINUTE_US, latency_class((ended_us - begun_us) / 1000))
     return Counted(name, time_us // _MINUTE_US, reason, total.amount_minor, total.currency, latency)
 
 
@@ -78,31 +78,36 @@ def counted(state: FiguresState, count: Counted) -> FiguresState:
     reasons, revenue = state.reasons, state.revenue
     if count.name == "OrderCreated":
         accepted += 1
+        more = Minute(accepted=1)
     elif count.name == "OrderCompleted":
         completed += 1
+        more = Minute(completed=1)
         revenue = _plus(revenue, count.currency, count.amount_minor)
     else:
         cancelled += 1
+        more = Minute(cancelled=1)
         reasons = _plus(reasons, count.reason, 1)
-    return FiguresState(accepted, completed, cancelled, reasons, revenue, _with(state.minutes, count))
+    minutes = _with(state.minutes, count.minute, more)
+    if count.latency is not None:
+        minute, number = count.latency
+        minutes = _with(minutes, minute, Minute(latencies={number: 1}))
+    return FiguresState(accepted, completed, cancelled, reasons, revenue, minutes)
 
 
-def _with(minutes: dict[int, Minute], count: Counted) -> dict[int, Minute]:
-    newest = max(minutes, default=count.minute)
-    if count.minute <= newest - MINUTES_KEPT:
+def _with(minutes: dict[int, Minute], number: int, more: Minute) -> dict[int, Minute]:
+    newest = max(minutes, default=number)
+    if number <= newest - MINUTES_KEPT:
         return minutes
-    old = minutes.get(count.minute, _NOTHING)
-    latencies = old.latencies if count.latency < 0 else _plus(old.latencies, count.latency, 1)
+    old = minutes.get(number, _NOTHING)
+    latencies = old.latencies
+    for latency, orders in more.latencies.items():
+        latencies = _plus(latencies, latency, orders)
     new = Minute(
-        old.accepted + (count.name == "OrderCreated"),
-        old.completed + (count.name == "OrderCompleted"),
-        old.cancelled + (count.name == "OrderCancelled"),
-        latencies,
+        old.accepted + more.accepted, old.completed + more.completed, old.cancelled + more.cancelled, latencies
     )
-    if count.minute <= newest:
-        return {**minutes, count.minute: new}
-    kept = {minute: had for minute, had in minutes.items() if minute > count.minute - MINUTES_KEPT}
-    return {**kept, count.minute: new}
+    if number <= newest:
+        return {**minutes, number: new}
+    return {**{minute: had for minute, had in minutes.items() if minute > number - MINUTES_KEPT}, number: new}
 
 
 _NOTHING = Minute()

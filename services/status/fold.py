@@ -5,7 +5,7 @@ arrival does not matter, and seeing an event twice changes nothing. Events that 
 heard only: they are kept in the event log, as all are.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
@@ -30,12 +30,13 @@ _NOT_OF_ORDERS = (StockReplenished, NotificationSent)
 
 
 class Seen(Fact, frozen=True):
-    """What is kept of one event of an order."""
+    """What is kept of one event of an order. `accepted_us`: of OrderCreated, when the order came in."""
 
     time_us: int = 0
     tracking_number: str = ""
     amount_minor: int = 0
     currency: str = ""
+    accepted_us: int = 0
 
 
 class StatusState(State, frozen=True):
@@ -102,6 +103,7 @@ class _Type(NamedTuple):
     has_detail: bool
     has_amount: bool
     has_tracking: bool
+    has_accepted: bool
     suffix: Callable[[Any], str] | None
 
 
@@ -118,6 +120,7 @@ def _type(cls: type[Proto]) -> _Type:
         "detail" in fields,
         "amount" in fields,
         "tracking_number" in fields,
+        "accepted_us" in fields,
         suffixes.get(name),
     )
 
@@ -127,7 +130,7 @@ _TYPES = {cls: _type(cls) for cls in saga.TOPIC_OF if cls not in _NOT_OF_ORDERS}
 
 def saw(received: Received) -> Saw:
     event: Any = received.body
-    name, has_reason, has_detail, has_amount, has_tracking, suffix = _TYPES[type(event)]
+    name, has_reason, has_detail, has_amount, has_tracking, has_accepted, suffix = _TYPES[type(event)]
     order = event.order
     seen = Seen(
         _REASONS[event.reason] if has_reason else saga.NO_REASON,
@@ -136,6 +139,7 @@ def saw(received: Received) -> Saw:
         event.tracking_number if has_tracking else "",
         event.amount.amount_minor if has_amount else 0,
         event.amount.currency if has_amount else "",
+        event.accepted_us if has_accepted else 0,
     )
     if suffix is not None:
         name = f"{name}/{suffix(event)}"
@@ -154,14 +158,24 @@ def keys_of_saw(command: Saw) -> list[str]:
 
 
 def note(states: States, command: Saw) -> list[Effect]:
-    if command.name in states.get(StatusState, command.order_id).seen:
+    known = states.get(StatusState, command.order_id).seen
+    if command.name in known:
         return []
     effects: list[Effect] = [Fold(f"status/{command.order_id}", command)]
     if command.name in COUNTED:
-        seen = command.seen
-        count = tally(command.name, command.order_id, seen.time_us, seen.reason, command.order.total)
-        effects.append(Fold(f"figures/{command.partition}", count))
+        effects.append(Fold(f"figures/{command.partition}", _count(command, known)))
     return effects
+
+
+def _count(command: Saw, known: Mapping[str, Seen]) -> Counted:
+    seen = command.seen
+    if command.name == "OrderCreated":
+        created, ended = seen, known.get("OrderCompleted") or known.get("OrderCancelled")
+    else:
+        created, ended = known.get("OrderCreated"), seen
+    begun_us = None if created is None else created.accepted_us or created.time_us
+    ended_us = None if ended is None else ended.time_us
+    return tally(command.name, seen.time_us, seen.reason, command.order.total, begun_us, ended_us)
 
 
 def keys_of_heard(_command: Heard) -> list[str]:

@@ -73,7 +73,7 @@ COUNTS = st.builds(
     st.sampled_from(["REASON_TIMED_OUT", "REASON_OUT_OF_STOCK"]),
     st.integers(0, 100),
     st.just("USD"),
-    st.integers(-1, 5),
+    st.none() | st.tuples(st.integers(0, 3 * MINUTES_KEPT), st.integers(0, 5)),
 )
 
 
@@ -97,8 +97,20 @@ def test_a_latency_is_told_within_ten_percent(ms: float) -> None:
     assert figures.STEP ** latency_class(ms) == pytest.approx(ms, rel=0.1)
 
 
-def test_an_order_whose_id_tells_no_time_has_no_latency() -> None:
-    version_5 = "0190c0de-0000-5000-8000-000000000001"
-    assert tally("OrderCompleted", version_5, 7 * MINUTE_US, "", Money()).latency == -1
-    at_once = tally("OrderCompleted", order_id(0), START_MS * 1000 - 3, "", Money())
-    assert at_once.latency == 0, "clocks differ"
+@pytest.mark.parametrize("created_first", [True, False])
+def test_a_latency_counts_in_the_minute_of_the_ending_whichever_end_is_seen_first(
+    model: Model, created_first: bool
+) -> None:
+    created, *_, completed = story(order_id(0))
+    ends = [(created, 0), (completed, 90_000)]
+    for event, ms in ends if created_first else ends[::-1]:
+        model.see([event], ms=ms)
+    figures_ = asyncio.run(model.commands.read_all(FiguresState))["0"]
+    first, second = sorted(figures_.minutes)
+    assert second == first + 1
+    assert figures_.minutes[first].latencies == {}
+    assert figures_.minutes[second].latencies == {latency_class(90_000): 1}
+
+
+def test_an_ending_that_seems_to_come_before_its_order_took_no_time() -> None:
+    assert tally("OrderCompleted", 7, "", Money(), 10, 7).latency == (0, 0)
