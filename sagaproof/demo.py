@@ -120,7 +120,7 @@ def crash(stage: Stage, inventory: Admin) -> None:
         return
     user = stage.customer("fay")
     stage.stock("product-1", 1)
-    inventory.kill_at("after-commit", "shop.order.v1.OrderCreated")
+    inventory.kill_at("after-commit", RESERVES_ON[before.saga_mode])
     try:
         order = stage.order(user, "product-1", 1)
         order.tell_until(lambda found: bool(found.timeline))
@@ -132,6 +132,10 @@ def crash(stage: Stage, inventory: Admin) -> None:
     stage.say(f"pid {before.pid} is dead; pid {after.pid} was up {time.monotonic() - killed_at:.1f} s later.")
     stage.expect(order, "COMPLETED")
     stage.say("InventoryConfirmed bears the time of the life that decided it; payment heard of it from the next one.")
+
+
+RESERVES_ON = {"choreographed": "shop.order.v1.OrderCreated", "orchestrated": "shop.inventory.v1.ReserveInventory"}
+"""By mode, the type of the message at which inventory reserves."""
 
 
 def _next_life(inventory: Admin, before: admin_pb2.GetInfoResponse) -> admin_pb2.GetInfoResponse:
