@@ -32,7 +32,7 @@ from sagaproof import runstate
 from sagaproof.ports import free_ports, is_free
 from sagaproof.settings import ADMIN_OFFSET, GRPC_PORTS, HOST, REPLICA_OFFSET, state_home
 
-START_WITHIN_S = 90.0
+START_WITHIN_S = 150.0
 STOP_WITHIN_S = 20.0
 HEALS_WITHIN_S = 30.0
 ENDS_WITHIN_S = 45.0
