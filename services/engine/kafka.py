@@ -29,7 +29,9 @@ PATIENT_BYTES = 500_000
 """As soon as so much is there, the broker answers even one who has patience."""
 BUSY_WAIT_S = 0.5
 OFFSET_COMMIT_MS = 300
-SESSION_TIMEOUT_MS = 6000
+SESSION_TIMEOUT_MS = 10_000
+"""A member that is thought dead and lives is fenced, and has to start again: so not too soon, on a busy machine."""
+HEARTBEAT_MS = 1000
 DELIVERY_TIMEOUT_MS = 10_000
 FLUSH_SLICE_S = 1.0
 CLOSE_WITHIN_S = 5.0
@@ -159,7 +161,7 @@ class KafkaIntake:
                 "group.instance.id": instance,
                 "partition.assignment.strategy": "range",
                 "session.timeout.ms": SESSION_TIMEOUT_MS,
-                "heartbeat.interval.ms": SESSION_TIMEOUT_MS // 6,
+                "heartbeat.interval.ms": HEARTBEAT_MS,
                 "auto.offset.reset": "earliest",
                 "enable.auto.offset.store": False,
                 "enable.auto.commit": True,
