@@ -58,6 +58,21 @@ class Load(NamedTuple):
     beside: WatchSpec | None = None
 
 
+class Loop(NamedTuple):
+    """What a service's loop has done: transactions, the messages in them, and its seconds in each of its phases."""
+
+    transactions: int
+    messages: int
+    seconds: dict[str, float]
+
+    def since(self, before: Loop | None) -> Loop:
+        """The difference; all of it where there is nothing before, or the process was restarted."""
+        if before is None or before.transactions > self.transactions:
+            return self
+        seconds = {name: round(value - before.seconds.get(name, 0.0), 3) for name, value in self.seconds.items()}
+        return Loop(self.transactions - before.transactions, self.messages - before.messages, seconds)
+
+
 class Measuring:
     """Runs phases on one shop, and remembers the accepted orders of all of them. `tell` hears how it goes."""
 
@@ -72,7 +87,7 @@ class Measuring:
     def phase(self, load: Load) -> Phase:
         """Raises CommandError if the shop or the generator fails."""
         shop, load_before = self._shop, os.getloadavg()[0]
-        ends_before, batches_before = self._endings.ends(), self._batches()
+        ends_before, loops_before = self._endings.ends(), self._loops()
         disk_before, topics_before = self._disk()
         cpu_before = processes.cpu_s(shop.state)
         began = time.monotonic()
@@ -84,6 +99,7 @@ class Measuring:
         cpu_at_rest, rest_s = self._rest(load.name, sum(ends_before.values()), sent)
         self._endings.read()
         disk_after, topics_after = self._disk()
+        loops = {name: after.since(loops_before.get(name)) for name, after in self._loops().items()}
         orders = [order for result in results for order in accepted(result)]
         self.orders += orders
         found = self._endings.ledger.endings
@@ -119,7 +135,8 @@ class Measuring:
             busy_cores=round(sum(processes.difference(cpu_before, cpu_at_end).values()) / load_took_s, 3),
             generator_cpu_s=round(sum(result.cpu_s for result in results), 3),
             memory=memory,
-            batches=_difference(batches_before, self._batches()),
+            batches={name: (loop.transactions, loop.messages) for name, loop in loops.items()},
+            loop_s={name: loop.seconds for name, loop in loops.items()},
             disk_bytes=disk_after - disk_before,
             topic_bytes=topics_after - topics_before,
             load_before=round(load_before, 2),
@@ -179,25 +196,28 @@ class Measuring:
         topics = processes.bytes_of(data / "kafka" / "log", "*.log")
         return processes.bytes_of(data, "*.db") + processes.bytes_of(data / "postgres", "base/*/*"), topics
 
-    def _batches(self) -> dict[str, tuple[int, int]]:
-        """Transactions and the messages in them, of each service so far."""
-        found = dict[str, tuple[int, int]]()
+    def _loops(self) -> dict[str, Loop]:
+        """What every service says of its loop."""
+        found = dict[str, Loop]()
         for name, process in self._shop.state.processes.items():
             if process.grpc:
                 with urlopen(f"http://{HOST}:{process.http}/metrics", timeout=METRICS_S) as answer:
-                    samples = {
-                        sample.name: sample.value
-                        for family in text_string_to_metric_families(answer.read().decode())
-                        if family.name == "sagaproof_batch_messages"
-                        for sample in family.samples
-                    }
-                count, total = (samples.get(f"sagaproof_batch_messages_{what}", 0) for what in ("count", "sum"))
-                found[name] = (int(count), int(total))
+                    found[name] = loop_of(answer.read().decode())
         return found
 
 
 def _count(number: int | None) -> str:
     return "an unknown number of" if number is None else f"{number:,}"
+
+
+def loop_of(metrics: str) -> Loop:
+    """From a service's /metrics."""
+    samples = [sample for family in text_string_to_metric_families(metrics) for sample in family.samples]
+    totals = {
+        sample.name: int(sample.value) for sample in samples if sample.name.startswith("sagaproof_batch_messages_")
+    }
+    seconds = {s.labels["phase"]: s.value for s in samples if s.name == "sagaproof_loop_phase_seconds_sum"}
+    return Loop(totals["sagaproof_batch_messages_count"], totals["sagaproof_batch_messages_sum"], seconds)
 
 
 def accepted(result: Result) -> Iterator[Order]:
@@ -212,13 +232,6 @@ def accepted(result: Result) -> Iterator[Order]:
 
 def _doubles(column: bytes) -> array[float]:
     return array("d", column)
-
-
-def _difference(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
-    return {
-        name: (count - before.get(name, (0, 0))[0], total - before.get(name, (0, 0))[1])
-        for name, (count, total) in after.items()
-    }
 
 
 def _series(started: float, stopped: float, orders: list[Order], done: list[tuple[Order, float]]) -> Iterator[Second]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.model import costs
 from bench.results import Bench, Phase, Spread
 from sagaproof import show
 
@@ -152,20 +153,27 @@ def _processes(found: Bench) -> Table:
     heaviest = max(found.phases, key=lambda phase: phase.completed_per_s)
     names = [name for name, memory in heaviest.memory.items() if memory.rss]
     columns = ["CPU per order, ms", *(phase.name for phase in found.phases)]
-    columns += ["messages an order", "in a transaction", "RSS MB", "PSS MB"]
+    columns += ["messages an order", "in a transaction", "us a message", "us a transaction", "RSS MB", "PSS MB"]
+    alone = next((phase for phase in found.phases if phase.kind == "alone"), None)
+    known = costs(heaviest, alone, found.idle_cores) if alone else {}
     rows = [
         [
             name,
             *(_ms(phase.cpu_s.get(name, 0.0), phase.completed) for phase in found.phases),
             *_batches(heaviest, name),
+            *(
+                (f"{known[name].a_message_us:,.0f}", f"{known[name].a_transaction_us:,.0f}")
+                if name in known
+                else ("", "")
+            ),
             *_memory(heaviest, [name]),
         ]
         for name in names
     ]
     sums = (_ms(sum(phase.cpu_s.values()), phase.completed) for phase in found.phases)
-    rows.append(["all", *sums, "", "", *_memory(heaviest, names)])
+    rows.append(["all", *sums, "", "", "", "", *_memory(heaviest, names)])
     generator = (_ms(phase.generator_cpu_s, phase.completed) for phase in found.phases)
-    rows.append(["(load generator)", *generator, "", "", "", ""])
+    rows.append(["(load generator)", *generator, "", "", "", "", "", ""])
     return show.table(columns, rows, right=columns[1:])
 
 

@@ -49,6 +49,8 @@ class Phase(msgspec.Struct, kw_only=True):
     watched:         from POST until COMPLETED on a WebSocket that is opened for the order
     cpu_s:           of each process until quiet, deliveries, notifications and read models in it
     busy_cores:      during the load alone
+    batches:         of each service, its transactions and the messages in them
+    loop_s:          of each service, the seconds that its loop spent in each of its phases, rest included
     """
 
     name: str
@@ -74,6 +76,7 @@ class Phase(msgspec.Struct, kw_only=True):
     generator_cpu_s: float
     memory: dict[str, Memory]
     batches: dict[str, tuple[int, int]]
+    loop_s: dict[str, dict[str, float]]
     disk_bytes: int
     topic_bytes: int
     load_before: float
