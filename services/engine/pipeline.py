@@ -135,7 +135,9 @@ class Pipeline:
                 self._readable.poll()
                 pgconn.consume_input()
             result = pgconn.get_result()
-            if result is None:  # the end of one statement's results
+            if result is None:  # the end of one statement's results, or of the connection
+                if pgconn.status == pq.ConnStatus.BAD:
+                    raise psycopg.OperationalError(pgconn.get_error_message())
                 continue
             if result.status == pq.ExecStatus.PIPELINE_SYNC:
                 return found

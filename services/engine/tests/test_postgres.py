@@ -1,7 +1,7 @@
 """What only PostgreSQL has: several writers at once, a server that goes away, and news from the other replicas."""
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import psycopg
@@ -246,6 +246,45 @@ def test_while_the_server_is_away_there_are_faults_that_may_pass_and_then_it_goe
     assert [found.version for found in store.unpublished(None, 10)] == [1, 2]
     store.ping()
     store.close()
+
+
+@pytest.mark.parametrize("end", [RunningServer.stop, RunningServer.kill], ids=["stopped", "killed"])
+def test_whoever_waits_for_an_answer_when_the_server_goes_away_is_told(
+    own_server: RunningServer, end: Callable[[RunningServer], None]
+) -> None:
+    url = own_server.database("own")
+    migrate(url)
+    holder, waiter = PostgresStore(url), PostgresStore(url)
+    write(holder, Changes(1, states={"thing/a": StateRow(1, "1")}))
+    told: list[Exception] = []
+
+    def wait_for_the_lock() -> None:
+        try:
+            with waiter.transaction() as transaction:
+                transaction.load(["thing/a"])
+        except TransientError as error:
+            told.append(error)
+
+    def hold() -> None:
+        with holder.transaction() as transaction:
+            transaction.load(["thing/a"])
+            waiting.start()
+            with psycopg.connect(own_server.spec.url, autocommit=True) as connection:
+                asked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                eventually("it waits", lambda: connection.execute(asked).fetchone(), WITHIN_S)
+            end(own_server)
+            waiting.join(WITHIN_S)
+            transaction.write(Changes(2, states={"thing/a": StateRow(2, "2")}))
+
+    waiting = threading.Thread(target=wait_for_the_lock)
+    with pytest.raises(TransientError):
+        hold()
+    assert len(told) == 1
+    own_server.start()
+    write(waiter, Changes(1, states={"thing/b": StateRow(1, "1")}))
+    assert waiter.entity("thing/a") == StateRow(1, "1")
+    holder.close()
+    waiter.close()
 
 
 def test_what_was_committed_is_there_after_the_server_was_killed(tmp_path: Path) -> None:
