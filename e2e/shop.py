@@ -258,6 +258,17 @@ class Shop:
         for admin in self._admins(service):
             admin.ClearFaults(admin_pb2.ClearFaultsRequest(), timeout=15, wait_for_ready=True)
 
+    @contextmanager
+    def paused(self, service: str) -> Generator[None]:
+        """No replica of the service takes a record inside."""
+        for admin in self._admins(service):
+            admin.Pause(admin_pb2.PauseRequest(), timeout=15)
+        try:
+            yield
+        finally:
+            for admin in self._admins(service):
+                admin.Resume(admin_pb2.ResumeRequest(), timeout=15)
+
     def _admins(self, service: str) -> list[AdminServiceStub]:
         replicas = range(self._variant.replicas)
         return [AdminServiceStub(self._channel(service, ADMIN_OFFSET + n * REPLICA_OFFSET)) for n in replicas]

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from shop.admin.v1 import service_pb2 as admin
 from websockets.sync.client import connect
 
 from e2e.conftest import PRICE_MINOR, STOCK
@@ -98,15 +97,11 @@ def test_a_parcel_that_shipping_refuses_is_cancelled_released_and_refunded(shop:
 def test_an_order_that_the_customer_cancels_in_time_is_cancelled_released_and_refunded(
     shop: Shop, product: str
 ) -> None:
-    shipping = shop.admin("shipping")
-    shipping.Pause(admin.PauseRequest())
-    try:
+    with shop.paused("shipping"):
         order_id = shop.order((product, 1), user=f"regrets-{product}")
         eventually("it is paid", lambda: (shop.status(order_id) or {})["status"] == "AWAITING_SHIPMENT", 20)
         assert shop.http.post(f"/order/{order_id}/cancel").status_code == 202
         assert shop.http.post(f"/order/{order_id}/cancel").status_code == 202
-    finally:
-        shipping.Resume(admin.ResumeRequest())
     # Both topics wait for shipping: whichever it reads first decides.
     document = shop.settled([order_id])[0]
     taken = 1 if document["status"] == "COMPLETED" else 0
@@ -118,14 +113,10 @@ def test_an_order_that_the_customer_cancels_in_time_is_cancelled_released_and_re
 
 
 def test_a_cancellation_that_shipping_hears_of_first_always_wins(shop: Shop, product: str) -> None:
-    payment = shop.admin("payment")
-    payment.Pause(admin.PauseRequest())
-    try:
+    with shop.paused("payment"):
         order_id = shop.order((product, 1), user=f"quick-{product}")
         assert shop.http.post(f"/order/{order_id}/cancel").status_code == 202
         eventually("it compensates", lambda: (shop.status(order_id) or {})["status"] == "COMPENSATING", 20)
-    finally:
-        payment.Resume(admin.ResumeRequest())
     document = shop.settled([order_id])[0]
     assert (document["status"], document["reason"]) == ("CANCELLED", "CANCELLED_BY_CUSTOMER")
     assert shop.products()[product]["available"] == STOCK
