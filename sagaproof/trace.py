@@ -6,7 +6,7 @@ or one that was lost) begins a tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,28 +35,36 @@ class Span:
 
 
 def traces(paths: Sequence[Path], order_id: str) -> list[list[Span]]:
-    """Each trace that names the order, as its spans in the order of a tree. Raises CommandError if there is none."""
-    naming = dict.fromkeys(span.trace_id for span in _spans(read(paths, Wanted(order_id), 0)))
-    if not naming:
+    """Each trace in which something was done for the order, and not only read, as its spans in the order of a tree.
+
+    Raises CommandError if there is none.
+    """
+    by_trace: dict[str, list[Span]] = {}
+    about: dict[str, None] = {}
+    for line in read(paths, Wanted(_MARK), 0):
+        for span in _spans(line):
+            by_trace.setdefault(span.trace_id, []).append(span)
+            if line.extra.get("order_id") == order_id:
+                about[span.trace_id] = None
+    if not about:
         raise CommandError(
             f"no span names order {order_id}: start the shop with OTEL_TRACES_EXPORTER=console, and place another"
         )
-    return [list(_tree(list(_spans(read(paths, Wanted(trace_id), 0))))) for trace_id in naming]
+    return [list(_tree(by_trace[trace_id])) for trace_id in about]
 
 
-def _spans(lines: Iterable[Line]) -> Iterator[Span]:
-    for line in lines:
-        said = line.extra
-        if line.message.startswith(_MARK) and {"trace_id", "span_id", "parent_id", "ms"} <= said.keys():
-            yield Span(
-                trace_id=str(said["trace_id"]),
-                span_id=str(said["span_id"]),
-                parent_id=str(said["parent_id"]),
-                service=line.service,
-                name=line.message.removeprefix(_MARK),
-                began=line.time,
-                ms=float(str(said["ms"])),
-            )
+def _spans(line: Line) -> Iterator[Span]:
+    said = line.extra
+    if line.message.startswith(_MARK) and {"trace_id", "span_id", "parent_id", "ms"} <= said.keys():
+        yield Span(
+            trace_id=str(said["trace_id"]),
+            span_id=str(said["span_id"]),
+            parent_id=str(said["parent_id"]),
+            service=line.service,
+            name=line.message.removeprefix(_MARK),
+            began=line.time,
+            ms=float(str(said["ms"])),
+        )
 
 
 def _tree(spans: Sequence[Span]) -> Iterator[Span]:

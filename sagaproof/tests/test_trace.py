@@ -23,6 +23,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "gateway.log").write_text(
         span(0, "POST /order", "a", "client", "gateway", order_id="o-1")
         + span(900, "POST /order/{orderId}/cancel", "x", "", "gateway", trace="t-2", order_id="o-1")
+        + span(920, "GET /status/{orderId}", "y", "", "gateway", trace="t-4", **{"url.path": "/status/o-1"})
         + span(950, "POST /order", "z", "", "gateway", trace="t-3", order_id="o-2")
     )
     (tmp_path / "payment.log").write_text(span(40, "process InventoryConfirmed", "d", "c", "payment", order_id="o-1"))
