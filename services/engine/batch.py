@@ -6,7 +6,7 @@ those before and after it in the batch are not touched.
 
 import logging
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -257,12 +257,17 @@ def logged(message: Message, record: Record) -> NewLogged:
         message.id,
         message.type,
         _text(record.key),
-        _text(headers.get("ce_source", b"")).rpartition("/")[2],
+        _service(headers.get("ce_source", b"")),
         message.time_us,
         _text(headers.get("ce_causationid", b"")),
         message.traceparent,
         record.value,
     )
+
+
+@lru_cache(maxsize=64)
+def _service(source: bytes) -> str:
+    return _text(source).rpartition("/")[2]
 
 
 def _text(key: bytes) -> str:

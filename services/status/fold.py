@@ -26,6 +26,8 @@ BY_USER = "user"
 OPEN = "OPEN"
 ENDINGS = {OrderStatus.ORDER_STATUS_COMPLETED: "COMPLETED", OrderStatus.ORDER_STATUS_CANCELLED: "CANCELLED"}
 
+_DECIDING = frozenset(row.event.DESCRIPTOR.name for row in saga.SAGA if row.participant == "order")
+"""Events that decide an ending: those that the order service tracks."""
 _NOT_OF_ORDERS = (StockReplenished, NotificationSent)
 
 
@@ -193,7 +195,9 @@ def noted(state: StatusState, command: Saw) -> StatusState:
     else:
         kept = state.order
     seen = {**state.seen, command.name: command.seen}
-    phase = ENDINGS.get(saga.outcome(seen).status, OPEN)
+    phase = state.phase or OPEN
+    if command.name in _DECIDING:
+        phase = ENDINGS.get(saga.outcome(seen).status, OPEN)
     return StatusState(kept, priced, state.user_id or order.user_id, _position(state.position, command), phase, seen)
 
 
