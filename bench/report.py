@@ -30,6 +30,8 @@ def show_all(found: Bench, console: Console) -> None:
     console.print(_phases(found.phases))
     console.print()
     console.print(_processes(found))
+    console.print()
+    console.print(_loops(found))
     if found.first_order_s is not None:
         console.print(f"\nstart to first completed order: {found.first_order_s:.1f} s")
     if found.idle_cores:
@@ -149,32 +151,59 @@ def _phases(phases: Sequence[Phase]) -> Table:
 
 
 def _processes(found: Bench) -> Table:
-    """CPU ms per order of each process and phase; of the fastest phase: messages, and memory at its end."""
-    heaviest = max(found.phases, key=lambda phase: phase.completed_per_s)
+    """CPU ms per order of each process and phase; memory at the end of the fastest."""
+    heaviest = _heaviest(found)
     names = [name for name, memory in heaviest.memory.items() if memory.rss]
-    columns = ["CPU per order, ms", *(phase.name for phase in found.phases)]
-    columns += ["messages an order", "in a transaction", "us a message", "us a transaction", "RSS MB", "PSS MB"]
-    alone = next((phase for phase in found.phases if phase.kind == "alone"), None)
-    known = costs(heaviest, alone, found.idle_cores) if alone else {}
+    columns = ["CPU per order, ms", *(phase.name for phase in found.phases), "RSS MB", "PSS MB"]
     rows = [
         [
             name,
             *(_ms(phase.cpu_s.get(name, 0.0), phase.completed) for phase in found.phases),
-            *_batches(heaviest, name),
-            *(
-                (f"{known[name].a_message_us:,.0f}", f"{known[name].a_transaction_us:,.0f}")
-                if name in known
-                else ("", "")
-            ),
             *_memory(heaviest, [name]),
         ]
         for name in names
     ]
     sums = (_ms(sum(phase.cpu_s.values()), phase.completed) for phase in found.phases)
-    rows.append(["all", *sums, "", "", "", "", *_memory(heaviest, names)])
+    rows.append(["all", *sums, *_memory(heaviest, names)])
     generator = (_ms(phase.generator_cpu_s, phase.completed) for phase in found.phases)
-    rows.append(["(load generator)", *generator, "", "", "", "", "", ""])
+    rows.append(["(load generator)", *generator, "", ""])
     return show.table(columns, rows, right=columns[1:])
+
+
+def _loops(found: Bench) -> Table:
+    """What the services do for an order in the fastest phase; and what a message and a transaction cost."""
+    heaviest = _heaviest(found)
+    alone = next((phase for phase in found.phases if phase.kind == "alone"), None)
+    known = costs(heaviest, alone, found.idle_cores) if alone else {}
+    columns = [
+        "",
+        "messages an order",
+        "in a transaction",
+        "CPU us a message",
+        "us a transaction",
+        "loop, most of the time",
+    ]
+    rows = [
+        [
+            name,
+            *_batches(heaviest, name),
+            *((f"{known[name].a_message_us:,.0f}", f"{known[name].a_transaction_us:,.0f}") if name in known else "--"),
+            _phases_of_loop(heaviest.loop_s.get(name, {})),
+        ]
+        for name in dict.fromkeys([*heaviest.batches, *known])
+    ]
+    return show.table(columns, rows, right=columns[1:-1])
+
+
+def _heaviest(found: Bench) -> Phase:
+    return max(found.phases, key=lambda phase: phase.completed_per_s)
+
+
+def _phases_of_loop(seconds: dict[str, float]) -> str:
+    """The three phases in which a loop is the longest, while it has work."""
+    busy = {name: value for name, value in seconds.items() if name != "wait" and value}
+    most = sorted(busy, key=lambda name: busy[name], reverse=True)[:3]
+    return ", ".join(f"{name} {busy[name] / sum(busy.values()):.0%}" for name in most)
 
 
 def _spread(spread: Spread | None, *names: str) -> str:
@@ -192,7 +221,7 @@ def _ms(cpu_s: float, orders: int) -> str:
 def _batches(phase: Phase, name: str) -> tuple[str, str]:
     """Messages of one order that this process handles, and how many share a transaction."""
     count, total = phase.batches.get(name, (0, 0))
-    return (f"{total / phase.completed:.1f}", f"{total / count:.1f}") if count and phase.completed else ("", "")
+    return (f"{total / phase.completed:.1f}", f"{total / count:.1f}") if count and phase.completed else ("-", "-")
 
 
 def _memory(phase: Phase, names: list[str]) -> tuple[str, str]:
