@@ -3,7 +3,8 @@
 Isolation is READ COMMITTED. The rows of a batch's entities are locked in the order of their names before the inbox is
 asked, so a message that another replica has just handled is seen there. What cannot be locked is what is not there yet:
 a row that this transaction was told is absent must still be absent when it writes, else there is a ConflictError and
-the batch is read again. A timer that another replica has fired meanwhile is a conflict too. All else is written over.
+the batch is read again. Timers that are due are locked too, and those that another replica has locked are left to it.
+All else is written over.
 
 A batch needs two round trips: one reads, one writes and commits. Statements are written in SQLAlchemy Core, compiled
 once, and prepared by the server; rows go as one array for each column. What need not be on disk at once (publication
@@ -167,7 +168,14 @@ _BEGIN = Call(Prepared(b"begin", b"BEGIN", ()))
 _COMMIT = Call(Prepared(b"commit", b"COMMIT", ()))
 _ROLLBACK = Call(Prepared(b"rollback", b"ROLLBACK", ()))
 _SEEN = _Statement(select(INBOX.c.message_id).where(_among(INBOX.c.message_id, "ids")))
-_DUE = _Statement(select(TIMERS).where(TIMERS.c.due_us <= bindparam("now_us")).order_by(TIMERS.c.due_us).limit(_MOST))
+# What another replica is firing or moving at this moment is left to it.
+_DUE = _Statement(
+    select(TIMERS)
+    .where(TIMERS.c.due_us <= bindparam("now_us"))
+    .order_by(TIMERS.c.due_us)
+    .limit(_MOST)
+    .with_for_update(skip_locked=True)
+)
 _LOAD = _Statement(
     select(ENTITIES).where(_among(ENTITIES.c.entity, "entities")).order_by(ENTITIES.c.entity).with_for_update()
 )
@@ -177,7 +185,6 @@ _SAVE_EVENTS = _Insert(EVENTS, generated=("seq", "published_at_us"))
 _INSERT_STATES = _Insert(ENTITIES)
 _SAVE_STATES = _Insert(ENTITIES, upsert=True)
 _STOP_TIMERS = _Delete(TIMERS.c.entity, TIMERS.c.name)
-_STOP_FIRED = _Delete(TIMERS.c.entity, TIMERS.c.name, TIMERS.c.version, TIMERS.c.due_us)
 _SAVE_TIMERS = _Insert(TIMERS, upsert=True)
 _UNINDEX = _Delete(*ENTITY_INDEX.primary_key.columns)
 _INDEX = _Insert(ENTITY_INDEX, ignore=True)
@@ -322,7 +329,6 @@ class _Transaction:
         self._waiting = [_BEGIN]
         self._absent_ids: set[str] = set()
         self._absent: set[str] = set()
-        self._due: dict[tuple[str, str], Timer] = {}
 
     def _ask(self, *asked: Call) -> list[list[Any]]:
         waiting, self._waiting = self._waiting, []
@@ -350,9 +356,7 @@ class _Transaction:
 
     def due_timers(self, now_us: int, limit: int) -> list[Timer]:
         (rows,) = self._ask(_DUE.call(now_us=now_us, most=limit))
-        due = [Timer(*row) for row in rows]
-        self._due.update({(timer.entity, timer.name): timer for timer in due})
-        return due
+        return [Timer(*row) for row in rows]
 
     def write(self, changes: Changes) -> None:
         if changes.published:
@@ -396,13 +400,6 @@ class _Transaction:
         self._absent.difference_update(changes.states)
 
     def _write_timers(self, changes: Changes) -> None:
-        fired = [self._due.pop(place) for place in sorted(changes.stopped) if place in self._due]
-        if fired:
-            rows = [(timer.entity, timer.name, timer.version, timer.due_us) for timer in fired]
-            waiting, self._waiting = self._waiting, []
-            *_, found = self._session.run(*waiting, _STOP_FIRED.call_with(rows))
-            if found < len(fired):
-                raise ConflictError("another replica has fired a timer that was due")
         self._delete(_STOP_TIMERS, sorted(changes.stopped))
         self._insert(_SAVE_TIMERS, sorted(changes.timers.values()))
 

@@ -96,20 +96,18 @@ def test_a_dead_letter_is_replayed_though_the_inbox_has_its_id(one: PostgresStor
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["fired", "fired and started again"])
-def test_a_timer_fires_in_one_replica(one: PostgresStore, other: PostgresStore, moved: bool) -> None:
-    timer = Timer("thing/a", "t", 1, 100, "")
-    write(one, Changes(1, timers={("thing/a", "t"): timer}))
-
-    def fire(store: PostgresStore) -> None:
-        with store.transaction() as transaction:
-            assert transaction.due_timers(100, 10) == [timer]
-            if store is one:
-                fire(other)
-            again = {("thing/a", "t"): Timer("thing/a", "t", 2, 500, "")} if moved else {}
-            transaction.write(Changes(2, stopped={("thing/a", "t")}, timers=again))
-
-    with pytest.raises(ConflictError):
-        fire(one)
+def test_a_timer_fires_in_one_replica_and_holds_up_no_other(
+    one: PostgresStore, other: PostgresStore, moved: bool
+) -> None:
+    first, second = Timer("thing/a", "t", 1, 100, ""), Timer("thing/b", "t", 1, 101, "")
+    write(one, Changes(1, timers={("thing/a", "t"): first, ("thing/b", "t"): second}))
+    with one.transaction() as transaction:
+        assert transaction.due_timers(200, 1) == [first]
+        with other.transaction() as others:
+            assert others.due_timers(200, 10) == [second]
+            others.write(Changes(2, stopped={("thing/b", "t")}))
+        again = {("thing/a", "t"): Timer("thing/a", "t", 2, 500, "")} if moved else {}
+        transaction.write(Changes(2, stopped={("thing/a", "t")}, timers=again))
     assert one.next_timer_us() == (500 if moved else None)
 
 
