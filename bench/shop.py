@@ -32,7 +32,8 @@ STOP_WITHIN_S = 25.0
 LOOK_EVERY_S = 0.02
 _OURS = range(12_300, 14_300, 300)
 """Base ports; with those of all replicas, they stay below the ports that tests draw, and above a shop's usual ones."""
-_NOT_OURS = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
+_NOT_OURS = {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "CATALOGUE", "DELIVERY_STEP_S"}
+"""Settings of the user's own shop, which would make this another one than what is measured."""
 _PORTS_A_KIND = 90
 """From a base port on: services, Kafka's and PostgreSQL's among them."""
 
