@@ -102,7 +102,7 @@ class Engine:
             types.add(TIMER_TYPE)
             handled += 1
         if not handled:
-            self.mark()
+            self._retry(self.mark)
             return 0
         self._faults.reach("before-transaction", types)
         for batch in self._transact(messages, poison):

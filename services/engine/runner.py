@@ -86,6 +86,8 @@ class Runner:
         except TransientError as error:
             # Retries end when we stop. What was not done comes again after the start.
             log.warning("stopped in a retry", extra={"cause": str(error)})
+            if not self._stopping.is_set():  # somebody has called without one
+                self._on_fatal(f"the loop ended: {error}")
         except Exception as error:
             log.exception("the loop ended")
             self._on_fatal(f"the loop ended: {type(error).__name__}: {error}")

@@ -1,5 +1,7 @@
 """Publishing: the lowest unmarked row first, whoever wrote it; marked only when acknowledged."""
 
+from collections.abc import Sequence
+
 import pytest
 from google.protobuf.wrappers_pb2 import Int32Value
 
@@ -77,3 +79,20 @@ def test_the_next_life_publishes_what_the_last_one_left_with_the_same_ids(place:
     left: list[StoredEvent] = life.store.unpublished(None, 10)
     place.live().engine.start()
     assert [event.message_id for event in place.broker.sent] == [event.message_id for event in left]
+
+
+def test_a_fault_while_an_idle_loop_marks_is_retried_like_any_other(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life.engine.cycle([said("a add")], [])
+    mark, faults = life.store.mark_published, [TransientError("the database went away")]
+
+    def mark_in_vain(seqs: Sequence[int], now_us: int) -> None:
+        if faults:
+            raise faults.pop()
+        mark(seqs, now_us)
+
+    monkeypatch.setattr(life.store, "mark_published", mark_in_vain)
+    life.engine.cycle([], [])
+    assert len(life.errors) == 1
+    assert life.store.unpublished(None, 10) == []
