@@ -27,7 +27,7 @@ from sagaproof.runstate import RunState
 from sagaproof.settings import ADMIN_OFFSET, HOST, HTTP_OFFSET, REPLICA_OFFSET, REPLICAS_MAX
 
 BOOTSTRAP = Path(runstate.__file__).with_name("bootstrap.py")
-READY_WITHIN_S = 120.0
+READY_WITHIN_S = 240.0
 STOP_WITHIN_S = 25.0
 LOOK_EVERY_S = 0.02
 _OURS = range(12_300, 14_300, 300)
