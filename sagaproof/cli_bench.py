@@ -6,11 +6,15 @@ import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sagaproof.cli_common import console
+from sagaproof.errors import CommandError
+
+if TYPE_CHECKING:
+    from bench.results import Bench
 
 PANEL = "Run"
 
@@ -61,7 +65,6 @@ def bench(
     import msgspec
 
     from bench import chart, report
-    from bench.results import Bench
     from bench.run import Plan
     from bench.run import bench as measure
     from sagaproof.settings import state_home
@@ -69,7 +72,7 @@ def bench(
     where = console()
     if show:
         where.width = WIDE
-        where.print(report.side_by_side([msgspec.json.decode(each.read_bytes(), type=Bench) for each in show]))
+        where.print(report.side_by_side([_read(each) for each in show]))
         return
     plan = Plan(
         seconds=seconds,
@@ -106,3 +109,14 @@ def bench(
     picture.write_bytes(chart.svg(found))
     where.print(f"all figures: {path}\nas a chart:  {picture}", soft_wrap=True)
     raise typer.Exit(1 if found.check.wrong else 0)
+
+
+def _read(path: Path) -> "Bench":
+    import msgspec
+
+    from bench.results import Bench
+
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Bench)
+    except (OSError, msgspec.DecodeError) as error:
+        raise CommandError(f"{path} is no result of this version's benchmark: {error}") from None
