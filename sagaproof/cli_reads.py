@@ -128,9 +128,9 @@ def dashboard(
     from sagaproof.documents_reads import dashboard_decoder
 
     with gateway_at(url) as gateway:
-        first = (gateway.read("/dashboard"),)
         where = console()
-        for document in gateway.follow("/dashboard/stream", on_trouble=complain) if follow else first:
+        live = gateway.follow("/dashboard/stream", on_trouble=complain) if follow else [gateway.read("/dashboard")]
+        for document in live:
             if as_json:
                 print(document.decode(), flush=True)
                 continue
