@@ -38,6 +38,11 @@ def of_service(shop: Shop, service: str) -> Samples:
     return scrape(f"http://{shop.address(service, HTTP_OFFSET)}")
 
 
+def delivered(shop: Shop, order_id: str) -> bool:
+    document = shop.status(order_id)
+    return bool(document and document["delivery"]["status"] == "DELIVERED")
+
+
 def total(samples: Samples, name: str, **labels: str) -> float:
     return sum(value for given, value in samples.get(name, []) if labels.items() <= given.items())
 
@@ -109,10 +114,14 @@ def test_the_level_of_every_service_is_changed_while_it_runs(shop: Shop, product
     def logs_that_name(order_id: str) -> set[str]:
         return {log.stem for log in (shop.home / "logs").glob("*.log") if order_id in log.read_text()}
 
+    def lag_of(service: str) -> int:
+        return shop.admin(service).GetInfo(admin_pb2.GetInfoRequest(), timeout=15).lag
+
     set_level("WARNING")
     try:
         quiet = shop.order((product, 1), key=str(uuid4()))
-        shop.settled([quiet])
+        eventually("it is delivered", lambda: delivered(shop, quiet), 2 * WITHIN_S)
+        eventually("all have handled it", lambda: not any(map(lag_of, SERVICES)), 2 * WITHIN_S)
     finally:
         set_level("INFO")
     loud = shop.order((product, 1), key=str(uuid4()))
