@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -109,7 +109,7 @@ def _measure(plan: Plan, shop: Shop, first_order_s: float | None, tell: Callable
         before, restarts = goods.count(USERS), _restarts(shop)
         measuring = Measuring(shop, goods, endings, tell)
         idle = _idle(shop, plan.idle_s, tell)
-        phases = [measuring.phase(load) for load in _loads(plan, shop, products, Path(folder))]
+        phases = [measuring.phase(load) for load in loads(plan, shop.url, products, Path(folder))]
         check = counted(measuring.orders, endings.ledger, before, goods.count(USERS), draw(USERS, products))
         check.wrong += measuring.wrong
         check.wrong += [f"{service} has {count} dead letters" for service, count in goods.dead_letters().items()]
@@ -122,7 +122,7 @@ def _measure(plan: Plan, shop: Shop, first_order_s: float | None, tell: Callable
         first_order_s=first_order_s,
         idle_cores=idle,
         phases=phases,
-        growth=_growth(phases),
+        growth=growth(phases),
         check=check,
     )
 
@@ -132,8 +132,9 @@ def _orders_max(plan: Plan) -> int:
     return int(in_time) + plan.alone + plan.orders + plan.warm_up
 
 
-def _loads(plan: Plan, shop: Shop, products: list[str], folder: Path) -> Generator[Load]:
-    address = urlsplit(shop.url)
+def loads(plan: Plan, url: str, products: list[str], folder: Path) -> Generator[Load]:
+    """The phases, in their order. No two generators begin at the same order of the sequence."""
+    address = urlsplit(url)
     host, port = address.hostname or "", address.port or 80
     first = 0
 
@@ -180,7 +181,8 @@ def _idle(shop: Shop, seconds: float, tell: Callable[[str], None]) -> dict[str, 
     return {name: round(value / took_s, 4) for name, value in used.items()}
 
 
-def _growth(phases: list[Phase]) -> float | None:
+def growth(phases: Sequence[Phase]) -> float | None:
+    """CPU per order of the last orders against the first ones; None where that was not measured."""
     cost = {phase.name: phase.cpu_ms_per_order for phase in phases}
     if not cost.get("first 5,000"):
         return None
