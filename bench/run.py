@@ -69,7 +69,7 @@ def bench(plan: Plan, state_home: Path, against: str | None, tell: Callable[[str
     home, keep = folder / "home", False
     tell("starting a shop")
     try:
-        with started(home, state_home / "kafka", *_variant(plan, folder)) as (shop, first_order_s):
+        with started(home, state_home / "kafka", plan.replicas, *_variant(plan, folder)) as (shop, first_order_s):
             found = _measure(plan, shop, first_order_s, tell)
         keep = bool(found.check.wrong)
     except CommandError as error:

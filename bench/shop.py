@@ -24,14 +24,16 @@ from sagaproof.group import Group
 from sagaproof.ports import free_ports, is_free
 from sagaproof.running import Places
 from sagaproof.runstate import RunState
-from sagaproof.settings import ADMIN_OFFSET, HOST, HTTP_OFFSET, REPLICA_OFFSET, REPLICAS_MAX
+from sagaproof.settings import ADMIN_OFFSET, HOST, HTTP_OFFSET, REPLICA_OFFSET
 
 BOOTSTRAP = Path(runstate.__file__).with_name("bootstrap.py")
 READY_WITHIN_S = 240.0
 STOP_WITHIN_S = 25.0
 LOOK_EVERY_S = 0.02
-_OURS = range(12_300, 14_300, 300)
-"""Base ports; with those of all replicas, they stay below the ports that tests draw, and above a shop's usual ones."""
+_OURS = range(12_300, 19_700, 300)
+"""Base ports: above those of a shop at its usual place."""
+_HIGHEST = 20_000
+"""Below those that tests draw."""
 _NOT_OURS = {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "CATALOGUE", "DELIVERY_STEP_S"}
 """Settings of the user's own shop, which would make this another one than what is measured."""
 _PORTS_A_KIND = 90
@@ -69,7 +71,7 @@ class Shop:
 
 @contextmanager
 def started(
-    home: Path, jars: Path, arguments: list[str], environment: Mapping[str, str]
+    home: Path, jars: Path, replicas: int, arguments: list[str], environment: Mapping[str, str]
 ) -> Generator[tuple[Shop, float]]:
     """A shop that runs for the length of the block, and after how many seconds its first order was completed.
 
@@ -78,7 +80,7 @@ def started(
     """
     home.mkdir(parents=True)
     (home / "kafka").symlink_to(jars)
-    with _free_ports() as (base, port):
+    with _free_ports(replicas) as (base, port):
         env = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
         env |= {"SAGAPROOF_HOME": str(home), "SAGAPROOF_BASE_PORT": str(base), "PORT": str(port), **environment}
         began = time.monotonic()
@@ -135,9 +137,10 @@ def _complete_one(gateway: Gateway) -> None:
 
 
 @contextmanager
-def _free_ports() -> Generator[tuple[int, int]]:
+def _free_ports(replicas: int) -> Generator[tuple[int, int]]:
     """A base port, and one for the gateway. Locked, since a shop takes its ports seconds after they were found."""
-    for base in random.sample(_OURS, len(_OURS)):
+    bases = [base for base in _OURS if base + replicas * REPLICA_OFFSET < _HIGHEST]
+    for base in random.sample(bases, len(bases)):
         with (Path(tempfile.gettempdir()) / f"sagaproof-bench-{base}-{os.getuid()}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -145,7 +148,7 @@ def _free_ports() -> Generator[tuple[int, int]]:
                 continue
             kinds = [
                 replica * REPLICA_OFFSET + offset
-                for replica in range(REPLICAS_MAX)
+                for replica in range(replicas)
                 for offset in (0, ADMIN_OFFSET, HTTP_OFFSET)
             ]
             wanted = [base + kind + n for kind in kinds for n in range(_PORTS_A_KIND if kind == 0 else 10)]
