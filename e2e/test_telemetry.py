@@ -86,7 +86,11 @@ def test_orders_are_counted_by_how_they_end_and_timed(shop: Shop, product: str) 
     )
     # Other tests put events of orders on the topics that nobody has ever accepted: those stay open.
     before = total(status, "sagaproof_sagas_open")
-    eventually("no more are open", lambda: total(of_service(shop, "status"), "sagaproof_sagas_open") <= before, WITHIN_S)
+
+    def open_now() -> float:
+        return total(of_service(shop, "status"), "sagaproof_sagas_open")
+
+    eventually("no more are open", lambda: open_now() <= before, WITHIN_S)
 
 
 def test_a_paused_service_lags_and_catches_up(shop: Shop, product: str) -> None:
