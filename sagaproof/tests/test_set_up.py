@@ -97,7 +97,7 @@ class Steps:
         for name in ("proto/shop/order", "requirements"):
             (root / name).mkdir(parents=True)
         (root / "proto/shop/order/events.proto").write_text('syntax = "proto3";\n')
-        locks = {name: root / "requirements" / f"{name}.txt" for name in ("run", "build", "dev")}
+        locks = {name: root / "requirements" / f"{name}.txt" for name in ("run", "build", "dev", "postgres")}
         for name, lock in locks.items():
             lock.write_text(f"{name}==1\n")
         replaced: dict[str, object] = {
