@@ -42,7 +42,7 @@ health-check: setup  ## how every process is
 
 test: setup-dev lint  ## everything that proves it
 	@$(PYTEST) -m "not e2e" --cov --cov-report=term:skip-covered services
-	@$(PYTEST) -m "not e2e" gateway sagaproof
+	@$(PYTEST) -m "not e2e" gateway sagaproof bench
 	@$(PYTEST) -m e2e
 
 test-unit: setup-dev  ## without a broker
