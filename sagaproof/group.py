@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 REAPER = Path(__file__).with_name("reaper.py")
@@ -40,3 +43,37 @@ class Group:
         if self._reaper.stdin:
             self._reaper.stdin.close()
         self._reaper.wait()
+
+
+class OwnProcess:
+    """A child in a group of its own, with its output in `log`, that may be ended and started again."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._group: Group | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """None while it is not there."""
+        return self._process.pid if self._process else None
+
+    def start(self, command: Sequence[str], cwd: Path) -> Callable[[], bool]:
+        """Starts it; what is returned says whether it still lives."""
+        self._group = group = Group()
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(command, cwd=cwd, stdout=log, stderr=log, process_group=group.id)
+        self._process = process
+        return lambda: process.poll() is None
+
+    def end(self, how: signal.Signals, within_s: float) -> None:
+        """Sends it this signal; SIGKILL to it, and to all that it has started, if it has not gone by then."""
+        process, self._process = self._process, None
+        if process:
+            process.send_signal(how)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(within_s)
+        if self._group:
+            self._group.end()
+        if process:
+            process.wait()

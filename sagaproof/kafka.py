@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from sagaproof import logfile
-from sagaproof.group import Group
+from sagaproof.group import OwnProcess
 from sagaproof.kafka_admin import KafkaError, TopicSpec, create_topics, wait_until_it_answers
 from sagaproof.kafka_node import Broker
 from sagaproof.ports import free_ports
@@ -33,8 +32,7 @@ class RunningBroker:
     def __init__(self, spec: Broker) -> None:
         self.spec = spec
         self.log = spec.folder / "kafka.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._group: Group | None = None
+        self._process = OwnProcess(self.log)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -42,45 +40,28 @@ class RunningBroker:
 
     @property
     def pid(self) -> int:
-        if self._process is None:
+        pid = self._process.pid
+        if pid is None:
             raise KafkaError("the broker has not been started")
-        return self._process.pid
+        return pid
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises KafkaError with the end of its log."""
         self.spec.prepare()
-        self._group = group = Group()
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                self.spec.command(), cwd=self.spec.folder, stdout=log, stderr=log, process_group=group.id
-            )
-        self._process = process
+        alive = self._process.start(self.spec.command(), self.spec.folder)
         try:
-            wait_until_it_answers(
-                self.bootstrap_servers, cluster_id=self.spec.cluster_id(), alive=lambda: process.poll() is None
-            )
+            wait_until_it_answers(self.bootstrap_servers, cluster_id=self.spec.cluster_id(), alive=alive)
         except KafkaError as error:
             self.stop()
             raise KafkaError(f"{error}; the end of {self.log}:\n{logfile.tail(self.log)}") from error
 
     def kill(self) -> None:
         """SIGKILL, as a crash."""
-        self._end(signal.SIGKILL)
+        self._process.end(signal.SIGKILL, STOP_S)
 
     def stop(self) -> None:
         """SIGTERM; SIGKILL if it has not gone after STOP_S."""
-        self._end(signal.SIGTERM)
-
-    def _end(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process:
-            process.send_signal(how)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_S)
-        if self._group:
-            self._group.end()
-        if process:
-            process.wait()
+        self._process.end(signal.SIGTERM, STOP_S)
 
 
 @contextmanager

@@ -7,15 +7,14 @@ with server(tmp_path) as postgres:
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from sagaproof import logfile
 from sagaproof.databases import make_databases
-from sagaproof.group import Group
+from sagaproof.group import OwnProcess
 from sagaproof.ports import free_ports
 from sagaproof.postgres_node import PostgresError, Server
 
@@ -33,20 +32,15 @@ class RunningServer:
     def __init__(self, spec: Server) -> None:
         self.spec = spec
         self.log = spec.folder / "postgres.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._group: Group | None = None
+        self._process = OwnProcess(self.log)
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises PostgresError with the end of its log."""
         self.spec.prepare()
-        self._group = group = Group()
-        with self.log.open("ab") as log:
-            self._process = process = subprocess.Popen(
-                self.spec.command(), cwd=self.spec.folder, stdout=log, stderr=log, process_group=group.id
-            )
+        alive = self._process.start(self.spec.command(), self.spec.folder)
         deadline = time.monotonic() + START_S
         while not self.spec.answers():
-            if process.poll() is not None or time.monotonic() > deadline:
+            if not alive() or time.monotonic() > deadline:
                 self.stop()
                 raise PostgresError(f"PostgreSQL did not start; the end of {self.log}:\n{logfile.tail(self.log)}")
             time.sleep(_POLL_S)
@@ -59,22 +53,11 @@ class RunningServer:
 
     def kill(self) -> None:
         """SIGKILL, as a crash."""
-        self._end(signal.SIGKILL)
+        self._process.end(signal.SIGKILL, STOP_S)
 
     def stop(self) -> None:
         """In order, without waiting for its clients; SIGKILL if it has not gone after STOP_S."""
-        self._end(signal.SIGINT)
-
-    def _end(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process:
-            process.send_signal(how)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_S)
-        if self._group:
-            self._group.end()
-        if process:
-            process.wait()
+        self._process.end(signal.SIGINT, STOP_S)
 
 
 @contextmanager
