@@ -25,6 +25,7 @@ class Observed(msgspec.Struct, frozen=True):
     """A document of an order as a customer saw it. `watch`: which of the customer's watches; what it saw is in order.
 
     seq: the number of facts known of the order
+    status, reason: in HTTP's words, for example CANCELLED, OUT_OF_STOCK; reason is '' where there is none
     """
 
     order_id: str
@@ -84,7 +85,7 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class StatusAtEnd(msgspec.Struct, frozen=True):
-    """What the status read model says of an order when all is at rest."""
+    """What the status read model says of an order when all is at rest, in the words of `Observed`."""
 
     status: str
     reason: str
