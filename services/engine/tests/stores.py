@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 
 from sagaproof.postgres import RunningServer, server
+from services.engine.memory import MemoryStore
 from services.engine.messages import Record
 from services.engine.migrate import migrate
 from services.engine.postgres import PostgresStore
@@ -55,7 +56,12 @@ def postgres(_: Path) -> Open:
     return lambda: PostgresStore(url)
 
 
-STORES: dict[str, Callable[[Path], Open]] = {"sqlite": sqlite, "postgres": postgres}
+def memory(_: Path) -> Open:
+    kept = MemoryStore()
+    return lambda: kept
+
+
+STORES: dict[str, Callable[[Path], Open]] = {"sqlite": sqlite, "postgres": postgres, "memory": memory}
 """Name -> what opens the same store again and again, given an empty folder."""
 
 
