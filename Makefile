@@ -4,11 +4,12 @@ UV ?= uv
 BIN := .venv/bin
 SAGAPROOF := $(BIN)/sagaproof
 PYTEST := $(BIN)/python -m pytest
+SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .PHONY: help run stop logs demo bench test-order test-status test-inventory health-check \
-	test test-unit test-integration test-e2e lint setup setup-dev gen lock clean
+	test test-unit test-integration test-e2e prove lint setup setup-dev gen lock clean
 
 help:  ## what there is to say
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,9 +42,7 @@ health-check: setup  ## how every process is
 	@$(SAGAPROOF) health
 
 test: setup-dev lint  ## everything that proves it
-	@$(PYTEST) -m "not e2e" --cov --cov-report=term:skip-covered services
-	@$(PYTEST) -m "not e2e" gateway sagaproof bench
-	@$(PYTEST) -m e2e
+	@$(PYTEST) -m "not prove" $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered
 
 test-unit: setup-dev  ## without a broker
 	@$(PYTEST) -m "not integration and not e2e"
@@ -52,6 +51,9 @@ test-integration: setup-dev  ## against a real broker
 	@$(PYTEST) -m integration
 
 test-e2e: setup-dev  ## against the whole shop
+	@$(PYTEST) -m "e2e and not prove"
+
+prove: setup-dev  ## against the whole shop: every service at every crash point, not a few of them
 	@$(PYTEST) -m e2e
 
 lint: setup-dev  ## style, types, import rules, the contract

@@ -7,6 +7,7 @@ in all that are named there, one variant after the other.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -32,16 +33,44 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "shop" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("variants")
-        metafunc.parametrize("shop", marker.args if marker else [DEFAULT], indirect=True, scope="session")
+        metafunc.parametrize("shop", marker.args if marker else [DEFAULT], indirect=True)
 
 
-@pytest.fixture(scope="session")
-def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """The shop of this variant."""
-    home = tmp_path_factory.mktemp("shop")
-    variant = VARIANTS[request.param]
-    with running(home, variant, CATALOGUE=str(write_catalogue(home)), DELIVERY_STEP_S="0.3") as shop:
-        yield shop
+class _Running:
+    """The shop that runs at the moment: one at a time, and none for longer than tests want it."""
+
+    variant = ""
+    shop: Shop
+    _end = ExitStack()
+
+    def start(self, variant: str, home: Path) -> None:
+        environment = {"CATALOGUE": str(write_catalogue(home)), "DELIVERY_STEP_S": "0.3"}
+        self.shop = self._end.enter_context(running(home, VARIANTS[variant], **environment))
+        self.variant = variant
+
+    def end(self) -> None:
+        self.variant = ""
+        self._end.close()
+
+
+_running = _Running()
+
+
+@pytest.fixture
+def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The shop of this variant, which tests that follow each other share."""
+    if _running.variant != request.param:
+        _running.end()
+        _running.start(request.param, tmp_path_factory.mktemp("shop"))
+    return _running.shop
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Ends a shop that the next test does not want."""
+    callspec = getattr(nextitem, "callspec", None)
+    if _running.variant and (callspec is None or callspec.params.get("shop") != _running.variant):
+        _running.end()
 
 
 def write_catalogue(home: Path) -> Path:

@@ -29,6 +29,7 @@ from shop.payment.v1 import service_pb2 as payment_pb2
 from shop.payment.v1.service_pb2_grpc import PaymentServiceStub
 
 from sagaproof import runstate
+from sagaproof.group import Group
 from sagaproof.ports import free_ports, is_free
 from sagaproof.settings import ADMIN_OFFSET, GRPC_PORTS, HOST, REPLICA_OFFSET, state_home
 
@@ -99,6 +100,7 @@ class Shop:
         if not (home / "kafka").exists():
             (home / "kafka").symlink_to(jars)
         self._process: subprocess.Popen[bytes] | None = None
+        self._group = Group()
         self.http = httpx.Client(base_url=self.url, timeout=15.0)
         self._channels: dict[str, grpc.Channel] = {}
 
@@ -117,6 +119,7 @@ class Shop:
                 env=environment,
                 stdout=log,
                 stderr=log,
+                process_group=self._group.id,
             )
         eventually("the shop is ready", self._is_ready, START_WITHIN_S)
 
@@ -162,6 +165,7 @@ class Shop:
             channel.close()
         if self._process is not None and self._process.poll() is None:
             self.stop()
+        self._group.end()
 
     def process(self, name: str) -> psutil.Process | None:
         """A process of the shop by its name in run.json; None while it is between two lives."""

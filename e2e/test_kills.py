@@ -21,20 +21,19 @@ HANDLED = {
     "orchestrator": {"": "shop.payment.v1.PaymentCompleted"},
 }
 """What a service is killed at: the type of a message that it handles in every mode, or in one."""
-OTHERS = [name for name in VARIANTS if name != DEFAULT]
 PARTICIPANTS = [service for service in HANDLED if service != "orchestrator"]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.variants(*VARIANTS)]
 
 
+@pytest.mark.prove
 @pytest.mark.variants(DEFAULT)
 @pytest.mark.parametrize("name", [*(name for name in GRPC_PORTS if name != "orchestrator"), "gateway", "kafka"])
 def test_a_process_that_is_killed_under_load_loses_and_doubles_nothing(shop: Shop, product: str, name: str) -> None:
     kill_under_load(shop, product, name)
 
 
-@pytest.mark.variants(*OTHERS)
-def test_in_the_other_variants_every_process_is_killed_in_turn_under_one_load(shop: Shop, product: str) -> None:
+def test_every_process_is_killed_in_turn_under_one_load(shop: Shop, product: str) -> None:
     kill_under_load(shop, product, *shop.services, "gateway", "kafka")
 
 
@@ -57,6 +56,7 @@ def kill_under_load(shop: Shop, product: str, *names: str) -> None:
     assert_adds_up(shop, product, customers.placed)
 
 
+@pytest.mark.prove
 @pytest.mark.variants(DEFAULT)
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("service", PARTICIPANTS)
@@ -66,20 +66,25 @@ def test_a_service_that_is_killed_at_a_crash_point_does_its_work_once(
     kill_at_point(shop, product, service, point)
 
 
-@pytest.mark.variants(*OTHERS)
 @pytest.mark.parametrize(("service", "point"), list(zip(PARTICIPANTS, POINTS, strict=True)))
-def test_in_the_other_variants_each_service_is_killed_at_one_point_and_each_point_is_struck_once(
+def test_each_service_is_killed_at_one_point_and_each_point_is_struck_once(
     shop: Shop, product: str, service: str, point: str
 ) -> None:
     kill_at_point(shop, product, service, point)
 
 
+@pytest.mark.prove
 @pytest.mark.variants(*ORCHESTRATED)
 @pytest.mark.parametrize("point", POINTS)
 def test_the_orchestrator_that_is_killed_at_a_crash_point_does_its_work_once(
     shop: Shop, product: str, point: str
 ) -> None:
     kill_at_point(shop, product, "orchestrator", point)
+
+
+@pytest.mark.variants(ORCHESTRATED[0])
+def test_the_orchestrator_that_is_killed_after_its_commit_does_its_work_once(shop: Shop, product: str) -> None:
+    kill_at_point(shop, product, "orchestrator", "after-commit")
 
 
 def kill_at_point(shop: Shop, product: str, service: str, point: str) -> None:
@@ -113,6 +118,7 @@ def test_a_refund_that_is_cut_off_is_given_once(shop: Shop, product: str) -> Non
     assert_adds_up(shop, product, {order_id: user})
 
 
+@pytest.mark.variants(DEFAULT, POSTGRES[-1])
 def test_the_supervisor_that_is_killed_takes_all_along_and_the_next_run_goes_on(shop: Shop, product: str) -> None:
     with Customers(shop, product, START_WITHIN_S) as customers:
         customers.wait_for(5)
@@ -123,6 +129,7 @@ def test_the_supervisor_that_is_killed_takes_all_along_and_the_next_run_goes_on(
     assert_adds_up(shop, product, customers.placed)
 
 
+@pytest.mark.variants(DEFAULT, POSTGRES[-1])
 def test_ctrl_c_ends_everything_in_order_and_the_data_survives(shop: Shop, product: str) -> None:
     with Customers(shop, product) as customers:
         customers.wait_for(5)

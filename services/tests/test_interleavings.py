@@ -45,6 +45,8 @@ from services.tests.scenarios import (
 )
 from services.tests.shop import CATALOGUE, ORDER_ID, PARTICIPANTS, USER_ID
 
+pytestmark = pytest.mark.no_cover  # it would take twice as long, and the tables of the deciders cover them
+
 EVERY_SCENARIO = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
 EVERY_COORDINATION = pytest.mark.parametrize("how", COORDINATIONS.values(), ids=COORDINATIONS)
 CHOREOGRAPHED, ORCHESTRATED = COORDINATIONS["choreographed"], COORDINATIONS["orchestrated"]

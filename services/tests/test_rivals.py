@@ -17,6 +17,8 @@ from services.tests.shop import ORDER_ID, PARTICIPANTS, USER_ID
 LAST_PIECE: Catalogue = {"p": Product("p", "The last one", 40_000, "USD", stock=1)}
 ONE_ACCOUNT: Catalogue = {"p": Product("p", "Dear", 60_000, "USD", stock=5)}
 OTHER_ID = ORDER_ID[:-1] + "2"
+pytestmark = pytest.mark.no_cover  # it would take twice as long, and the tables of the deciders cover them
+
 EVERY_RIVALRY = pytest.mark.parametrize(
     ("catalogue", "loser"),
     [(LAST_PIECE, "REASON_OUT_OF_STOCK"), (ONE_ACCOUNT, "REASON_INSUFFICIENT_FUNDS")],

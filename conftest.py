@@ -1,0 +1,43 @@
+"""How the tests run side by side (`make test`), each worker taking one group after the other.
+
+Those that need a whole shop are one group, so that there is one shop at a time, and come first: they take the longest.
+Others are a group for each file, which shares what is slow to start.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+COVERED = "services/"
+"""Processes that tests elsewhere start are not measured: it costs them half of their speed."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        group = "shop" if item.get_closest_marker("e2e") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[int, str]:
+    """Of a test: the shops one variant after the other, then what starts brokers, then the rest."""
+    if item.get_closest_marker("e2e"):
+        callspec = getattr(item, "callspec", None)
+        return 0, callspec.params.get("shop", "") if callspec else ""
+    return 1 if item.get_closest_marker("integration") else 2, ""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Subprocesses are measured where the environment says so (coverage's `patch = subprocess`)."""
+    if item.nodeid.startswith(COVERED):
+        return (yield)
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COVERAGE_PROCESS")}
+    try:
+        return (yield)
+    finally:
+        os.environ.update(hidden)
