@@ -147,7 +147,7 @@ class Batch:
             letter_id,
             topic,
             letter_id,
-            body.SerializeToString(),
+            body.SerializeToString(deterministic=True),
             "",
             now_us,
         )

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -25,10 +26,19 @@ class Fault:
     stall_ms: int = 0
 
 
-class Faults:
-    """The armed faults of one process. Arming and reaching may happen on different threads."""
+def kill_this_process() -> None:
+    """Without a chance to tidy up."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    def __init__(self) -> None:
+
+class Faults:
+    """The armed faults of one process. Arming and reaching may happen on different threads.
+
+    kill: what a kill does; where several services share a process, it must end one of them
+    """
+
+    def __init__(self, kill: Callable[[], None] = kill_this_process) -> None:
+        self._kill = kill
         self._lock = threading.Lock()
         self._armed: list[Fault] = []
 
@@ -56,7 +66,7 @@ class Faults:
         if due is None:
             return
         if due.action == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._kill()
         time.sleep(due.stall_ms / 1000)
 
     def _count_down(self, point: Point, message_types: AbstractSet[str]) -> Fault | None:
