@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
+WHOLE_SHOP = ("e2e/test_", "bench/tests/test_whole")
 COVERED = "services/"
 """Processes that tests elsewhere start are not measured: it costs them half of their speed."""
 
 
+class SideBySide(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return "shop" if nodeid.startswith(WHOLE_SHOP) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
+    return SideBySide(config, log)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        group = "shop" if item.get_closest_marker("e2e") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_turn)
 
 
