@@ -27,6 +27,8 @@ from sagaproof.errors import CommandError, Refused, Unreachable
 
 DEADLINE_S = 5.0
 HEALTH_S = 2.0
+DEAD_LETTERS_PAGE = 50
+"""Each may be a megabyte."""
 
 _RETRY: dict[str, Any] = {
     "methodConfig": [
@@ -174,13 +176,34 @@ class Admin:
 
     def kill_at(self, point: str, message_type: str) -> None:
         """Have it killed (SIGKILL, once) at a named point of its loop, in a batch with a message of this type."""
-        fault = admin_pb2.Fault(point=point, action=admin_pb2.FAULT_ACTION_KILL, message_type=message_type)
+        self.inject(admin_pb2.Fault(point=point, action=admin_pb2.FAULT_ACTION_KILL, message_type=message_type))
+
+    def inject(self, fault: admin_pb2.Fault) -> list[admin_pb2.Fault]:
+        """Arm a fault; all that are armed then."""
         with in_one_line(self.service, self._address):
-            self._stub.InjectFault(admin_pb2.InjectFaultRequest(fault=fault), timeout=DEADLINE_S)
+            return list(self._stub.InjectFault(admin_pb2.InjectFaultRequest(fault=fault), timeout=DEADLINE_S).faults)
 
     def clear_faults(self) -> None:
         with in_one_line(self.service, self._address):
             self._stub.ClearFaults(admin_pb2.ClearFaultsRequest(), timeout=DEADLINE_S)
+
+    def dead_letters(self, status: admin_pb2.DeadLetterStatus, after_id: str) -> list[admin_pb2.DeadLetter]:
+        """A page of them by their ids, from the one behind `after_id` on; of any status if it is UNSPECIFIED."""
+        request = admin_pb2.ListDeadLettersRequest(status=status, after_id=after_id, limit=DEAD_LETTERS_PAGE)
+        with in_one_line(self.service, self._address):
+            return list(self._stub.ListDeadLetters(request, timeout=DEADLINE_S).dead_letters)
+
+    def replay(self, letter_id: str, payload: bytes | None) -> None:
+        """Have a dead letter handled again, with another payload if there is one."""
+        request = admin_pb2.ReplayDeadLetterRequest(id=letter_id, payload=payload)
+        with in_one_line(self.service, self._address):
+            self._stub.ReplayDeadLetter(request, timeout=DEADLINE_S)
+
+    def discard(self, letter_id: str) -> admin_pb2.DeadLetterStatus:
+        """Mark a dead letter as not to be replayed; how it is then."""
+        request = admin_pb2.DiscardDeadLetterRequest(id=letter_id)
+        with in_one_line(self.service, self._address):
+            return self._stub.DiscardDeadLetter(request, timeout=DEADLINE_S).status
 
 
 def health(service: str, address: str, aspect: str) -> bool:

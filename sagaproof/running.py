@@ -1,6 +1,7 @@
 """Where the shop of this machine can be reached: by what `sagaproof run` wrote down, else at the usual ports."""
 
 import os
+import re
 from dataclasses import dataclass
 
 from sagaproof import runstate
@@ -8,6 +9,7 @@ from sagaproof.errors import CommandError
 from sagaproof.settings import ADMIN_OFFSET, GRPC_PORTS, HOST, state_home
 
 DEFAULT_URL = f"http://{HOST}:8080"
+_ORDINAL = re.compile(r"-[0-9]+$")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,16 @@ class Places:
         if self.state:
             return [name for name, process in self.state.processes.items() if process.grpc]
         return list(GRPC_PORTS)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The services, each named once however many replicas it has."""
+        return [name for name in self.services if not _ORDINAL.search(name)]
+
+    def replicas(self, service: str) -> list[str]:
+        """The processes of a service (`order`, `order-1`), or of one replica (`order-1`). Raises CommandError."""
+        self.listeners(service)
+        return [name for name in self.services if service in (name, _ORDINAL.sub("", name))]
 
     def address(self, service: str) -> str:
         """The public gRPC listener of a service. Raises CommandError if there is no such service."""

@@ -13,7 +13,7 @@ from sagaproof.ports import free_ports
 COMMANDS = (
     *("run", "stop", "demo"),
     *("order", "status", "watch", "cancel", "products", "marketing"),
-    *("restock", "deposit", "logs", "trace", "health", "admin"),
+    *("restock", "deposit", "logs", "trace", "health", "admin", "dlq", "fault"),
 )
 
 
@@ -67,6 +67,9 @@ def test_help_imports_nothing_heavy() -> None:
         ("logs", "--level", "LOUD"),
         ("run", "--port", "99999"),
         ("run", "--mode", "both"),
+        ("fault", "kill", "inventory", "--at", "nowhere"),
+        ("fault", "stall", "inventory", "--at", "after-commit", "--ms", "0"),
+        ("dlq", "list", "--status", "lost"),
         ("nonsense",),
     ],
 )
