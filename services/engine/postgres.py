@@ -11,24 +11,20 @@ once, and prepared by the server; rows go as one array for each column. What nee
 marks, pruning) has a connection of its own, with `synchronous_commit = off`.
 """
 
-import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 import sqlalchemy as sa
-from psycopg import errors, pq
-from sqlalchemy import bindparam, exc, func, select
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.dialects.postgresql import insert
 
-from services.engine import pipeline
 from services.engine.database_url import engine_url
 from services.engine.listening import CHANNEL, Listener, OnChange
-from services.engine.pipeline import Call, Pipeline, Prepared
+from services.engine.pipeline import Call, Prepared
+from services.engine.postgres_session import CONNECT_WITHIN_S, Connection, Session, translated
+from services.engine.postgres_statements import Delete, Insert, Statement, among
 from services.engine.reads import SqlReads, dead_letter_row
-from services.engine.retry import TransientError
 from services.engine.schema import (
     DEAD_LETTERS,
     ENTITIES,
@@ -39,12 +35,9 @@ from services.engine.schema import (
     TIMERS,
     UNPUBLISHED,
 )
-from services.engine.store import Changes, ConflictError, StateRow, StoredEvent, Timer
+from services.engine.store import Changes, StateRow, StoredEvent, Timer
 
-CONNECT_WITHIN_S = 5
 LOCK_WITHIN_S = 5
-LOST_AFTER_S = 10
-"""When the server has not acknowledged for so long what was sent to it."""
 IDLE_IN_TRANSACTION_S = 10
 """A replica that stands still in a transaction holds up the others for so long; then the server ends its session."""
 ALONE_IDLE_S = 120
@@ -63,101 +56,6 @@ _OPTIONS = {
 }
 
 
-# Statements
-
-
-_Put = Callable[[Any], bytes]
-
-
-def _how(kind: Any) -> tuple[int, _Put]:
-    """PostgreSQL's type for a parameter, and how a value is sent."""
-    element: Any = getattr(kind, "item_type", None)
-    if element is not None:
-        if isinstance(element, sa.LargeBinary):
-            return pipeline.BYTEAS, pipeline.byteas
-        return (pipeline.TEXTS, pipeline.texts) if isinstance(element, sa.String) else (pipeline.INT8S, pipeline.int8s)
-    if isinstance(kind, sa.LargeBinary):
-        return pipeline.BYTEA, bytes
-    if isinstance(kind, sa.String):
-        return pipeline.TEXT, pipeline.text
-    return pipeline.INT8, pipeline.int8
-
-
-class _Statement:
-    """A statement in PostgreSQL's words, to be called with its parameters by name."""
-
-    _count = 0
-
-    def __init__(self, statement: Any) -> None:
-        compiled: Any = statement.compile(dialect=postgresql.dialect(paramstyle="numeric_dollar"))
-        self._names: list[str] = compiled.positiontup or []
-        how = [_how(compiled.binds[name].type) for name in self._names]
-        self._puts = [put for _, put in how]
-        self._constants: dict[str, Any] = compiled.params
-        _Statement._count += 1
-        self.prepared = Prepared(f"s{_Statement._count}".encode(), str(compiled).encode(), [oid for oid, _ in how])
-
-    def call(self, **values: Any) -> Call:
-        given = [values[name] if name in values else self._constants[name] for name in self._names]
-        return Call(self.prepared, [put(value) for put, value in zip(self._puts, given, strict=True)])
-
-
-class _Rows:
-    """Values for some columns of a table, a row each, sent as an array for each column."""
-
-    def __init__(self, columns: Iterable[sa.Column[Any]]) -> None:
-        kinds = {column.name: _plain(column.type) for column in columns}
-        self.names = list(kinds)
-        arrays = [sa.cast(bindparam(f"the_{name}", type_=ARRAY(kind)), ARRAY(kind)) for name, kind in kinds.items()]
-        self.table = func.unnest(*arrays).table_valued(*self.names, name="given").render_derived()
-
-
-def _plain(kind: Any) -> Any:
-    """Without a collation, which an array's elements cannot have."""
-    if isinstance(kind, sa.LargeBinary):
-        return sa.LargeBinary()
-    return sa.Text() if isinstance(kind, sa.String) else sa.BigInteger()
-
-
-class _ByRows(_Statement):
-    """A statement about rows, whose parameters are the columns of those."""
-
-    def call_with(self, rows: Iterable[Sequence[Any]]) -> Call:
-        columns = zip(*rows, strict=True)
-        return Call(self.prepared, [put(column) for put, column in zip(self._puts, columns, strict=True)])
-
-
-class _Insert(_ByRows):
-    """Inserts rows, whose values come in the order of the table's columns, but for those that are generated."""
-
-    def __init__(
-        self, table: sa.Table, *, generated: Sequence[str] = (), upsert: bool = False, ignore: bool = False
-    ) -> None:
-        rows = _Rows(column for column in table.columns if column.name not in generated)
-        statement = insert(table).from_select(rows.names, select(*(rows.table.c[name] for name in rows.names)))
-        if upsert:
-            values = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
-            statement = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values)
-        if ignore:
-            statement = statement.on_conflict_do_nothing()
-        super().__init__(statement)
-
-
-class _Delete(_ByRows):
-    """Deletes rows by these of their columns."""
-
-    def __init__(self, *columns: sa.Column[Any]) -> None:
-        rows = _Rows(columns)
-        super().__init__(
-            sa.delete(columns[0].table).where(*(column == rows.table.c[column.name] for column in columns))
-        )
-
-
-def _among(column: Any, name: str) -> Any:
-    given: Any = bindparam(name, type_=ARRAY(_plain(column.type)))
-    return column == sa.any_(given)
-
-
 # Every batch begins by locking rows of this table, if only none. Who is shut out tries again after its lock_timeout.
 _LOCK_OUT = Call(Prepared(b"lock_out", f"LOCK TABLE {ENTITIES.name} IN EXCLUSIVE MODE".encode(), ()))
 _STAND_STILL = Call(
@@ -166,30 +64,29 @@ _STAND_STILL = Call(
 _MOST = bindparam("most", type_=sa.BigInteger())
 _BEGIN = Call(Prepared(b"begin", b"BEGIN", ()))
 _COMMIT = Call(Prepared(b"commit", b"COMMIT", ()))
-_ROLLBACK = Call(Prepared(b"rollback", b"ROLLBACK", ()))
-_SEEN = _Statement(select(INBOX.c.message_id).where(_among(INBOX.c.message_id, "ids")))
+_SEEN = Statement(select(INBOX.c.message_id).where(among(INBOX.c.message_id, "ids")))
 # What another replica is firing or moving at this moment is left to it.
-_DUE = _Statement(
+_DUE = Statement(
     select(TIMERS)
     .where(TIMERS.c.due_us <= bindparam("now_us"))
     .order_by(TIMERS.c.due_us)
     .limit(_MOST)
     .with_for_update(skip_locked=True)
 )
-_LOAD = _Statement(
-    select(ENTITIES).where(_among(ENTITIES.c.entity, "entities")).order_by(ENTITIES.c.entity).with_for_update()
+_LOAD = Statement(
+    select(ENTITIES).where(among(ENTITIES.c.entity, "entities")).order_by(ENTITIES.c.entity).with_for_update()
 )
-_INSERT_INBOX = _Insert(INBOX)
-_KEEP_INBOX = _Insert(INBOX, ignore=True)
-_SAVE_EVENTS = _Insert(EVENTS, generated=("seq", "published_at_us"))
-_INSERT_STATES = _Insert(ENTITIES)
-_SAVE_STATES = _Insert(ENTITIES, upsert=True)
-_STOP_TIMERS = _Delete(TIMERS.c.entity, TIMERS.c.name)
-_SAVE_TIMERS = _Insert(TIMERS, upsert=True)
-_UNINDEX = _Delete(*ENTITY_INDEX.primary_key.columns)
-_INDEX = _Insert(ENTITY_INDEX, ignore=True)
-_SAVE_LOG = _Insert(EVENT_LOG, generated=("seq",), ignore=True)
-_SAVE_DEAD_LETTER = _Statement(
+_INSERT_INBOX = Insert(INBOX)
+_KEEP_INBOX = Insert(INBOX, ignore=True)
+_SAVE_EVENTS = Insert(EVENTS, generated=("seq", "published_at_us"))
+_INSERT_STATES = Insert(ENTITIES)
+_SAVE_STATES = Insert(ENTITIES, upsert=True)
+_STOP_TIMERS = Delete(TIMERS.c.entity, TIMERS.c.name)
+_SAVE_TIMERS = Insert(TIMERS, upsert=True)
+_UNINDEX = Delete(*ENTITY_INDEX.primary_key.columns)
+_INDEX = Insert(ENTITY_INDEX, ignore=True)
+_SAVE_LOG = Insert(EVENT_LOG, generated=("seq",), ignore=True)
+_SAVE_DEAD_LETTER = Statement(
     insert(DEAD_LETTERS)
     .values({column.name: bindparam(column.name) for column in DEAD_LETTERS.columns})
     .on_conflict_do_nothing()
@@ -197,25 +94,25 @@ _SAVE_DEAD_LETTER = _Statement(
 )
 # Ordered by an expression, or the planner could go through all events by seq and not through those that are unmarked.
 _UNPUBLISHED_ALL = select(EVENTS).where(UNPUBLISHED).order_by(EVENTS.c.seq + 0).limit(_MOST)
-_UNPUBLISHED = _Statement(_UNPUBLISHED_ALL)
-_UNPUBLISHED_OF = _Statement(_UNPUBLISHED_ALL.where(_among(EVENTS.c.key, "keys")))
+_UNPUBLISHED = Statement(_UNPUBLISHED_ALL)
+_UNPUBLISHED_OF = Statement(_UNPUBLISHED_ALL.where(among(EVENTS.c.key, "keys")))
 # What another replica is marking at this moment will be marked.
-_MARK = _Statement(
+_MARK = Statement(
     EVENTS.update()
-    .where(EVENTS.c.seq.in_(select(EVENTS.c.seq).where(_among(EVENTS.c.seq, "seqs")).with_for_update(skip_locked=True)))
+    .where(EVENTS.c.seq.in_(select(EVENTS.c.seq).where(among(EVENTS.c.seq, "seqs")).with_for_update(skip_locked=True)))
     .values(published_at_us=bindparam("now_us"))
 )
-_NOTIFY = _Statement(select(func.pg_notify(sa.literal_column(f"'{CHANNEL}'"), bindparam("payload", type_=sa.Text()))))
-_NEXT_TIMER = _Statement(select(func.min(TIMERS.c.due_us)))
-_DROP_STATES = _Statement(ENTITIES.delete().where(_among(ENTITIES.c.entity, "entities")))
-_DROP_INDEXED = _Statement(ENTITY_INDEX.delete().where(_among(ENTITY_INDEX.c.entity, "entities")))
-_DROP_LOGGED = _Statement(EVENT_LOG.delete().where(_among(EVENT_LOG.c.message_id, "message_ids")))
-_SET_STATUS = _Statement(
+_NOTIFY = Statement(select(func.pg_notify(sa.literal_column(f"'{CHANNEL}'"), bindparam("payload", type_=sa.Text()))))
+_NEXT_TIMER = Statement(select(func.min(TIMERS.c.due_us)))
+_DROP_STATES = Statement(ENTITIES.delete().where(among(ENTITIES.c.entity, "entities")))
+_DROP_INDEXED = Statement(ENTITY_INDEX.delete().where(among(ENTITY_INDEX.c.entity, "entities")))
+_DROP_LOGGED = Statement(EVENT_LOG.delete().where(among(EVENT_LOG.c.message_id, "message_ids")))
+_SET_STATUS = Statement(
     DEAD_LETTERS.update()
     .where(DEAD_LETTERS.c.id == bindparam("dead_letter_id"), DEAD_LETTERS.c.status == "open")
     .values(status=bindparam("new_status"))
 )
-_PRUNE = _Statement(
+_PRUNE = Statement(
     INBOX.delete().where(
         INBOX.c.message_id.in_(
             select(INBOX.c.message_id)
@@ -228,102 +125,10 @@ _PRUNE = _Statement(
 )
 
 
-@contextmanager
-def _translated() -> Generator[None]:
-    """PostgreSQL's errors, and SQLAlchemy's, as ours."""
-    try:
-        yield
-    except (errors.UniqueViolation, errors.DeadlockDetected, errors.SerializationFailure) as error:
-        raise ConflictError(_one_line(error)) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError, exc.OperationalError, exc.TimeoutError) as error:
-        raise TransientError(f"the database: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-class _Connection:
-    """For one user at a time, from any thread; made anew after it was lost."""
-
-    def __init__(self, url: str, **options: str) -> None:
-        self._url = url
-        self._options = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in options.items())
-        self._turn = threading.Lock()
-        self._session: _Session | None = None
-
-    @contextmanager
-    def use(self) -> Generator["_Session"]:
-        """An exception rolls back what was not committed."""
-        with self._turn, _translated():
-            session = self._session if self._session is not None and self._session.is_open else self._open()
-            try:
-                yield session
-            except BaseException:
-                session.roll_back()
-                raise
-
-    def _open(self) -> "_Session":
-        connection = psycopg.connect(
-            self._url,
-            autocommit=True,  # transactions begin where we say
-            options=self._options,
-            connect_timeout=CONNECT_WITHIN_S,
-            tcp_user_timeout=LOST_AFTER_S * 1000,
-        )
-        self._session = _Session(connection)
-        return self._session
-
-    def close(self) -> None:
-        with self._turn:
-            if self._session is not None:
-                self._session.close()
-
-
-class _Session:
-    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
-        self._connection = connection
-        self._pipeline = Pipeline(connection)
-
-    @property
-    def is_open(self) -> bool:
-        return not self._connection.closed
-
-    def run(self, *calls: Call) -> list[int]:
-        """Does all of these in one round trip; the numbers of rows that they changed."""
-        return [result.command_tuples or 0 for result in self._run(calls)]
-
-    def ask(self, *calls: Call, after: Sequence[Call] = ()) -> list[list[Any]]:
-        """The rows of each, in the same round trip with what comes before them."""
-        return [self._pipeline.rows(result) for result in self._run([*after, *calls])[len(after) :]]
-
-    def _run(self, calls: Sequence[Call]) -> list[pq.abc.PGresult]:
-        try:
-            return self._pipeline.run(calls)
-        except psycopg.OperationalError:
-            if self._connection.info.transaction_status == pq.TransactionStatus.UNKNOWN:
-                self.close()
-            raise
-
-    def roll_back(self) -> None:
-        if not self.is_open or self._connection.info.transaction_status == pq.TransactionStatus.IDLE:
-            return
-        if self._connection.info.pipeline_status != pq.PipelineStatus.OFF:
-            self.close()  # interrupted amid an exchange
-            return
-        try:
-            self.run(_ROLLBACK)
-        except psycopg.Error:
-            self.close()
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 class _Transaction:
     """Begins with its first question; what it writes goes with the next question, or with the commit."""
 
-    def __init__(self, session: _Session, listener: Listener | None) -> None:
+    def __init__(self, session: Session, listener: Listener | None) -> None:
         self._session = session
         self._listener = listener
         self._waiting = [_BEGIN]
@@ -408,11 +213,11 @@ class _Transaction:
         found = self._ask(*(_SAVE_DEAD_LETTER.call(**dead_letter_row(letter)) for letter, _ in changes.dead_letters))
         return [event for (_, event), new in zip(changes.dead_letters, found, strict=True) if new]
 
-    def _insert(self, statement: _Insert, rows: Sequence[Sequence[Any]]) -> None:
+    def _insert(self, statement: Insert, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             self._waiting.append(statement.call_with(rows))
 
-    def _delete(self, statement: _Delete, rows: Sequence[Sequence[Any]]) -> None:
+    def _delete(self, statement: Delete, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             self._waiting.append(statement.call_with(rows))
 
@@ -423,8 +228,8 @@ class PostgresStore(SqlReads):
     def __init__(self, url: str) -> None:
         self._url = url
         self._listener: Listener | None = None
-        self._writer = _Connection(url, **_OPTIONS)
-        self._relaxed = _Connection(url, **_OPTIONS, synchronous_commit="off")
+        self._writer = Connection(url, **_OPTIONS)
+        self._relaxed = Connection(url, **_OPTIONS, synchronous_commit="off")
         readers = sa.create_engine(
             engine_url(url),
             isolation_level="AUTOCOMMIT",
@@ -433,7 +238,7 @@ class PostgresStore(SqlReads):
             pool_pre_ping=True,
             connect_args={"connect_timeout": CONNECT_WITHIN_S},
         )
-        super().__init__(readers, _translated, snapshots=readers.execution_options(isolation_level="REPEATABLE READ"))
+        super().__init__(readers, translated, snapshots=readers.execution_options(isolation_level="REPEATABLE READ"))
 
     @contextmanager
     def transaction(self) -> Generator[_Transaction]:
