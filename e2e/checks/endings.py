@@ -1,0 +1,163 @@
+"""Two checks of how an order ends: once and in time, and all of it or nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+
+from shop.common.v1.common_pb2 import OrderStatus
+
+from e2e.checks import hops
+from e2e.checks.facts import ENDINGS, Event, Order, once_each, short
+from e2e.checks.violation import Violation
+
+GRACE_US = 15_000_000
+"""After its deadline an order that is asked to stop needs this long at most."""
+
+_ends = partial(Violation, "ends-once")
+_whole = partial(Violation, "all-or-nothing")
+
+
+def ends_once(order: Order) -> Iterator[Violation]:
+    """It was created, it has one ending, in time, the one that its events say; no hop of its saga is left out."""
+    if order.accepted is None and not order.named.keys() - {"DeadLettered"}:
+        return
+    if not order.have("OrderCreated"):
+        cause = "it was accepted, and no store knows it" if order.accepted else "it has events and was never created"
+        yield _ends(order.order_id, hops.hop_to(order, "OrderCreated"), "order", cause)
+        return
+    endings = list(once_each(order.said(ENDINGS)))
+    if not endings:
+        if not order.lost:
+            stands = short(OrderStatus.Name(hops.outcome_of(order.read_by("order")).status))
+            yield _ends(order.order_id, *_first_missing(order), f"it has not ended, and stands at {stands}")
+        return
+    for ending in endings[1:]:
+        hop = hops.taken(order, ending)
+        yield _ends(order.order_id, hop, "order", f"it ended again, {ending.name} after {endings[0].name}")
+    yield from _as_its_events_say(order, endings[0])
+    yield from _in_time(order, endings[0])
+    yield from _by_the_table(order)
+
+
+def _first_missing(order: Order) -> tuple[str, str]:
+    hop = hops.missing(order) or hops.hop_to(order, "OrderCompleted")
+    return hop, hop.partition(":")[0]
+
+
+def _as_its_events_say(order: Order, ending: Event) -> Iterator[Violation]:
+    outcome = hops.outcome_of(order.read_by("order"))
+    due = short(OrderStatus.Name(outcome.status)), short(outcome.reason), outcome.detail
+    said = ("COMPLETED", "", "") if ending.name == "OrderCompleted" else ("CANCELLED", *_reason_of(ending))
+    if said != due:
+        cause = f"it ended {_show(said)}, and its events say {_show(due)}"
+        yield _ends(order.order_id, hops.taken(order, ending), "order", cause)
+
+
+def _reason_of(ending: Event) -> tuple[str, str]:
+    if ending.body is None:
+        return "", ""
+    fact = hops.saga.fact_of(ending.body)
+    return short(fact.reason), fact.detail
+
+
+def _show(outcome: tuple[str, str, str]) -> str:
+    return " ".join(part for part in outcome if part)
+
+
+def _in_time(order: Order, ending: Event) -> Iterator[Violation]:
+    begun_us = order.have("OrderCreated")[0].time_us  # by the same clock as the ending and the deadline
+    broken_us = sum(max(0, min(end, ending.time_us) - max(begin, begun_us)) for begin, end in order.setting.faulty)
+    took_us = ending.time_us - begun_us - broken_us
+    allowed_us = order.setting.deadline_us + GRACE_US
+    if took_us > allowed_us:
+        cause = f"it ended after {took_us / 1e6:.1f} s without faults, and {allowed_us / 1e6:.1f} s are allowed"
+        yield _ends(order.order_id, hops.taken(order, ending), "order", cause)
+
+
+def _by_the_table(order: Order) -> Iterator[Violation]:
+    hop = "" if order.lost else hops.missing(order)
+    if hop:
+        yield _ends(order.order_id, hop, hop.partition(":")[0], "it ended, and this was never done")
+    found = hops.unasked(order)
+    if found:
+        event, hop = found
+        yield _ends(order.order_id, hop, event.service, f"nothing that was said of it asked for {event.name}")
+
+
+def all_or_nothing(order: Order) -> Iterator[Violation]:
+    """Completed: everything reserved and shipped, all charged, one parcel. Cancelled: nothing of it remains."""
+    if order.said(["OrderCompleted"]):
+        yield from _counts(
+            order, dict.fromkeys(("InventoryConfirmed", "StockCommitted", "PaymentCompleted", "Shipped"), 1)
+        )
+        yield from _counts(order, dict.fromkeys(("InventoryReleased", "PaymentRefunded", "ShipmentFailed"), 0))
+        yield from _took(order, _ordered(order), _total(order))
+    if order.said(["OrderCancelled"]):
+        yield from _counts(order, {"Shipped": 0, "StockCommitted": 0})
+        yield from _took(order, Counter(), 0)
+
+
+def _counts(order: Order, due: dict[str, int]) -> Iterator[Violation]:
+    for name, times in due.items():
+        found = {event.message_id for event in order.have(name)}
+        if len(found) != times:
+            hop = hops.taken(order, order.have(name)[-1]) if found else hops.hop_to(order, name)
+            ended = "completed" if order.said(["OrderCompleted"]) else "cancelled"
+            cause = f"it is {ended}, with {len(found)} {name} and not {times}"
+            yield _whole(order.order_id, hop, hop.partition(":")[0], cause)
+
+
+def _took(order: Order, goods: Counter[str], money_minor: int) -> Iterator[Violation]:
+    """The goods have left the warehouse for it and nothing else is held; so much of its user's money was kept."""
+    left, held = _moved(order, "StockDispatched"), _moved(order, "StockReserved")
+    held.subtract(left)
+    held.subtract(_moved(order, "StockReturned"))
+    if +left != goods:
+        hop = hops.hop_to(order, "StockCommitted")
+        yield _whole(order.order_id, hop, "inventory", f"{_pieces(left)} left the warehouse, and not {_pieces(goods)}")
+    if any(held.values()):
+        hop = hops.hop_to(order, "StockCommitted" if goods else "InventoryReleased")
+        yield _whole(order.order_id, hop, "inventory", f"its reservation still holds {_pieces(held)}")
+    for what, taken, given in (
+        ("charge by what was published", "PaymentCompleted", "PaymentRefunded"),
+        ("charge by its account", "AccountDebited", "AccountCredited"),
+    ):
+        net_minor = _amount(order, taken) - _amount(order, given)
+        if net_minor != money_minor:
+            hop = hops.hop_to(order, "PaymentCompleted" if money_minor else "PaymentRefunded")
+            yield _whole(order.order_id, hop, "payment", f"its net {what} is {net_minor}, and not {money_minor}")
+
+
+def _moved(order: Order, name: str) -> Counter[str]:
+    pieces = Counter[str]()
+    for event in once_each(order.have(name)):
+        if event.body is not None:
+            pieces[event.body.product_id] += event.body.quantity
+    return pieces
+
+
+def _amount(order: Order, name: str) -> int:
+    return sum(event.body.amount.amount_minor for event in once_each(order.have(name)) if event.body is not None)
+
+
+def _ordered(order: Order) -> Counter[str]:
+    """What the customer asked for; if he was never answered, what order has written down."""
+    if order.accepted:
+        return Counter(order.accepted.items)
+    pieces = Counter[str]()
+    for event in order.have("OrderCreated")[:1]:
+        for item in event.body.order.items if event.body is not None else ():
+            pieces[item.product_id] += item.quantity
+    return pieces
+
+
+def _total(order: Order) -> int:
+    """Of the first confirmation: inventory prices."""
+    totals = [e.body.order.total.amount_minor for e in order.have("InventoryConfirmed") if e.body is not None]
+    return totals[0] if totals else 0
+
+
+def _pieces(pieces: Counter[str]) -> str:
+    return ", ".join(f"{n} x {product}" for product, n in sorted(pieces.items()) if n) or "nothing"
