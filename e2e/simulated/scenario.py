@@ -78,13 +78,16 @@ class Unreachable(msgspec.Struct, frozen=True, tag_field="fault", tag="unreachab
     acknowledged: int
 
 
+PoisonKind = Literal["garbage", "empty", "no-type", "no-id", "no-time"]
+
+
 class Poison(msgspec.Struct, frozen=True, tag_field="fault", tag="poison"):
     """A record that claims to be an event of `type`, of the order with the number `order`, and cannot be decoded."""
 
     type: str
     at_ms: int
     order: int
-    kind: Literal["garbage", "empty", "no-type", "no-id", "no-time"]
+    kind: PoisonKind
 
 
 class Skew(msgspec.Struct, frozen=True, tag_field="fault", tag="skew"):

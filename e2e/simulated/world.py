@@ -7,12 +7,16 @@ from itertools import count
 
 from e2e.simulated.broker import Broker, BrokerPublisher
 from services.catalogue import Catalogue, Product
+from services.engine.batch import Batch
 from services.engine.faults import Faults
 from services.engine.loop import Engine
 from services.engine.memory import MemoryStore
 from services.engine.messages import Message, Record
+from services.engine.metrics import Phase
 from services.engine.participant import Participant, State
 from services.engine.retry import Retry
+from services.engine.store import StoredEvent
+from services.engine.telemetry import Telemetry
 from services.inventory.decider import participant as inventory
 from services.marketing.fold import participant as marketing
 from services.notification.decider import participant as notification
@@ -60,6 +64,22 @@ class _Patience(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 the wait is ours to say
         self._clock.now_us += BACKOFF_US
         return False
+
+
+class _Silent(Telemetry):
+    """Nobody watches: what is measured would be of no real time, and of all shops of this process together."""
+
+    def lap(self, phase: Phase) -> None:
+        pass
+
+    def taken(self) -> None:
+        pass
+
+    def handled(self, batch: Batch, messages: Sequence[Message]) -> None:
+        pass
+
+    def published(self, events: Sequence[StoredEvent], acknowledged: Sequence[int]) -> None:
+        pass
 
 
 class Service:
@@ -121,6 +141,7 @@ class Service:
             retry,
             lambda: self._clock.now_us + self.skew_us,
             self._on_change,
+            _Silent(self.participant),
         )
         self.group.rejoin()
         self._engine.start()
@@ -162,7 +183,7 @@ class Service:
 
 @lru_cache(maxsize=64)
 def participants(mode: Mode, stock: tuple[tuple[str, int], ...], deadline_s: float) -> tuple[Participant, ...]:
-    """All services of a shop; its products have prices by their place in the stock: 10.00, 20.00, ..."""
+    """All services of a shop; its products have prices by their place in the stock: 30.00, 60.00, ..."""
     catalogue = _catalogue(stock)
     made = (
         order(OrderPolicy(deadline_s), catalogue),
@@ -178,4 +199,4 @@ def participants(mode: Mode, stock: tuple[tuple[str, int], ...], deadline_s: flo
 
 def _catalogue(stock: tuple[tuple[str, int], ...]) -> Catalogue:
     numbers = count(1)
-    return {name: Product(name, name, next(numbers) * 1000, "USD", pieces) for name, pieces in stock}
+    return {name: Product(name, name, next(numbers) * 3000, "USD", pieces) for name, pieces in stock}
