@@ -11,6 +11,9 @@ from typing import Literal
 
 import msgspec
 
+Mode = Literal["choreographed", "orchestrated", "both"]
+"""How the saga was coordinated; "both" if it was switched."""
+
 
 class Accepted(msgspec.Struct, frozen=True):
     """An order that a customer was told is accepted. `items`: product -> quantity."""
@@ -113,7 +116,6 @@ class FaultSpan(msgspec.Struct, frozen=True):
 class History(msgspec.Struct):
     """All of it, taken when the shop was at rest.
 
-    mode:        how the saga was coordinated; "both" if it was switched
     deadline_us: after which an open order is asked to stop
     accepted:    every order that was accepted, by id
     published:   all records of all topics, each partition in order
@@ -122,7 +124,7 @@ class History(msgspec.Struct):
     statuses:    by order
     """
 
-    mode: Literal["choreographed", "orchestrated", "both"]
+    mode: Mode
     deadline_us: int
     ended_us: int
     accepted: dict[str, Accepted] = {}

@@ -28,6 +28,7 @@ from shop.inventory.v1.service_pb2_grpc import InventoryServiceStub
 from shop.payment.v1 import service_pb2 as payment_pb2
 from shop.payment.v1.service_pb2_grpc import PaymentServiceStub
 
+from e2e.history import Mode
 from sagaproof import runstate
 from sagaproof.group import Group
 from sagaproof.ports import free_ports, is_free
@@ -46,7 +47,7 @@ T = TypeVar("T")
 class Variant(NamedTuple):
     """One way to run the shop; `mode` is its SAGA_MODE."""
 
-    mode: str
+    mode: Mode
     replicas: int = 1
     postgres: bool = False
 
@@ -84,7 +85,7 @@ class Shop:
 
     def __init__(self, home: Path, variant: Variant = VARIANTS[DEFAULT], /, **environment: str) -> None:
         self.home = home
-        self.mode = variant.mode
+        self.mode: Mode = variant.mode
         self._variant = variant
         self._base_port, self.port = _ports()
         self.url = f"http://{HOST}:{self.port}"
@@ -148,7 +149,7 @@ class Shop:
         finally:
             self._process.kill()
 
-    def switch(self, mode: str) -> None:
+    def switch(self, mode: Mode) -> None:
         """Goes on in the other mode, on the same data."""
         assert self.stop() == 0
         self.mode = mode

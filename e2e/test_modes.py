@@ -17,10 +17,11 @@ from shop.inventory.v1.commands_pb2 import ReserveInventory
 
 from e2e.conftest import STOCK, write_catalogue
 from e2e.customers import Customers, assert_adds_up
+from e2e.history import Mode
 from e2e.shop import DEFAULT, START_WITHIN_S, VARIANTS, Shop, eventually, running
 
 PARCEL_UNITS_MAX = 20
-OTHER = {"choreographed": "orchestrated", "orchestrated": "choreographed"}
+OTHER: dict[Mode, Mode] = {"choreographed": "orchestrated", "orchestrated": "choreographed"}
 
 pytestmark = pytest.mark.e2e
 
@@ -91,7 +92,7 @@ class Held:
 
 @pytest.mark.parametrize("mode", ["orchestrated", "choreographed"])
 def test_orders_that_are_open_at_every_step_end_in_the_mode_that_is_switched_to(
-    switched: Shop, product: str, mode: str
+    switched: Shop, product: str, mode: Mode
 ) -> None:
     if switched.mode == mode:
         switched.switch(OTHER[mode])

@@ -186,6 +186,8 @@ class Admin(AdminServiceServicer):
             time=_timestamp(event.time_us),
             published_at=None if event.published_at_us is None else _timestamp(event.published_at_us),
             json=self._json(event.type, event.payload),
+            payload=event.payload,
+            key=event.key,
         )
 
     def _dead_letter(self, letter: DeadLetter) -> pb.DeadLetter:
