@@ -154,7 +154,7 @@ def edit(service: Service, letter_id: Id, *, yes: Yes = False) -> None:
         _check_headers(letter)
         text, kept = editor.edit(show_dlq.pretty(letter.draft), os.environ)
         again = f"sagaproof dlq replay {service} {letter_id} --json {kept}"
-        corrected = _encoded(letter, text, ["correct it there, then", again])
+        corrected = _encoded(letter, text, ["correct what was written, then", again])
         changes = list(show_dlq.difference(letter.document, payloads.to_document(letter.type, corrected)))
         if not changes:
             kept.unlink()

@@ -1,5 +1,5 @@
 # ruff: noqa: PLC0415
-"""Faults by hand: kill a service at a named point of its loop, or stall it there; see what is armed, and clear it."""
+"""Faults by hand: kill a service at a crash point of its loop, or stall it there; see what is armed, and clear it."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -38,7 +38,7 @@ Replica = Annotated[
 
 app = typer.Typer(
     name="fault",
-    help="""Faults by hand: kill or stall a service at a named point. A fault strikes once.
+    help="""Faults by hand: kill or stall a service at a crash point. A fault strikes once.
 
     \b
     sagaproof fault kill inventory --at after-commit
@@ -52,9 +52,9 @@ app = typer.Typer(
 
 @app.command()
 def kill(service: Service, at: At, message_type: Type = "", nth: Nth = 1, replica: Replica = None) -> None:
-    """Have a service killed (SIGKILL) when its loop comes to a point: once, and its supervisor starts it again.
+    """Have a service killed (SIGKILL) when its loop comes to a crash point: once, and its supervisor starts it again.
 
-    The points, in the order of the loop: before-transaction, after-commit, amid-publish, before-mark,
+    The crash points, in the order of the loop: before-transaction, after-commit, amid-publish, before-mark,
     before-offset-commit.
 
     \b
@@ -75,7 +75,7 @@ def stall(
     nth: Nth = 1,
     replica: Replica = None,
 ) -> None:
-    """Have a service stand still when its loop comes to a point (see `fault kill --help`): once, for so long.
+    """Have a service stand still when its loop comes to a crash point (see `fault kill --help`): once, for so long.
 
     \b
     sagaproof fault stall shipping --at before-transaction --ms 5000

@@ -53,7 +53,10 @@ def to_document(type_name: str, payload: bytes) -> Any:
         if type_name == TIMER_TYPE:
             return json.loads(payload)
         cls = types().get(type_name)
-        return None if cls is None or not payload else json_format.MessageToDict(cls.FromString(payload))
+        if cls is None or not payload:
+            return None
+        # With what is 0 or empty too: that may be what is wrong.
+        return json_format.MessageToDict(cls.FromString(payload), always_print_fields_with_no_presence=True)
     except (DecodeError, json_format.SerializeToJsonError, ValueError):
         return None
 

@@ -50,7 +50,7 @@ def letter(found: Letter) -> Iterable[Text]:
     ]
     if found.fault_of_headers:
         rows.append(("headers", Text(found.fault_of_headers, style="red")))
-    elif found.fault_of_payload:
+    elif found.fault_of_payload not in raw.cause:  # another one than then: of an older service, say
         rows.append(("payload", Text(found.fault_of_payload, style="red")))
     for name, value in rows:
         yield Text.assemble((f"{name:<10}", "dim"), value)
