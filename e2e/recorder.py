@@ -7,11 +7,12 @@ of customers, the orders that were created count as accepted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import grpc
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 from shop.admin.v1 import service_pb2 as admin
 from shop.admin.v1.service_pb2_grpc import AdminServiceStub
 from shop.common.v1.common_pb2 import OrderStatus, Reason
@@ -31,6 +32,7 @@ RPC_WITHIN_S = 30.0
 SILENT_MAX_S = 15.0
 READ_MAX = 2_000
 PAGE = 1_000
+LOOK_EVERY_S = 0.2
 ORDERS_PAGE = 500
 DEADLINE_US = 30_000_000
 _READ_MODELS = ("status", "marketing")
@@ -47,17 +49,36 @@ class Addresses(NamedTuple):
     admin: Mapping[str, str]
 
 
+class NotAtRest(Exception):
+    """Something is still under way; the message says what."""
+
+
 def record(
     shop: Addresses,
-    mode: Mode,
     topics: Sequence[str],
+    *,
+    rest_within_s: float,
     deadline_us: int = DEADLINE_US,
     tell: Told = lambda _: None,
 ) -> History:
-    """The history of a shop at rest. Raises grpc.RpcError and KafkaException where a part does not answer.
+    """The history of a shop, once it is at rest; with 0 seconds, as it is.
 
     tell: is given a line for each part that has been read
+    Raises grpc.RpcError, KafkaException or TimeoutError where a part does not answer, and NotAtRest.
     """
+    deadline = time.monotonic() + rest_within_s
+    while True:
+        mode = _wait_for_rest(shop, rest_within_s and max(0.1, deadline - time.monotonic()), tell)
+        before = _ends(shop.kafka, topics)
+        history = _taken(shop, mode, topics, deadline_us, tell)
+        if not rest_within_s or _ends(shop.kafka, topics) == before:
+            return history
+        if time.monotonic() > deadline:
+            raise NotAtRest(f"not at rest within {rest_within_s:g} s: records come all the time")
+        tell("something was said meanwhile, a delivery's step perhaps: once more")
+
+
+def _taken(shop: Addresses, mode: Mode, topics: Sequence[str], deadline_us: int, tell: Told) -> History:
     history = History(mode, deadline_us, time.time_ns() // 1000)
     history.published = list(_published(shop.kafka, topics))
     tell(f"{len(history.published)} records of {len(topics)} topics")
@@ -73,18 +94,64 @@ def record(
     return history
 
 
-def _published(bootstrap_servers: str, topics: Sequence[str]) -> Iterator[Published]:
-    """All records that are there now, each partition in order."""
+def _wait_for_rest(shop: Addresses, within_s: float, tell: Told) -> Mode:
+    """Until every service has read all that there is and no order is open; the mode."""
+    deadline, told = time.monotonic() + within_s, ""
+    with ExitStack() as channels:
+
+        def channel(address: str) -> grpc.Channel:
+            return channels.enter_context(grpc.insecure_channel(address))
+
+        admins = {service: AdminServiceStub(channel(address)) for service, address in shop.admin.items()}
+        status = StatusServiceStub(channel(shop.public["status"]))
+        while True:
+            infos = {
+                service: stub.GetInfo(admin.GetInfoRequest(), timeout=RPC_WITHIN_S, wait_for_ready=True)
+                for service, stub in admins.items()
+            }
+            behind = [f"{service} is {info.lag} records behind" for service, info in infos.items() if info.lag]
+            request = lists.ListOrdersRequest(filter=lists.OrderFilter(phase=lists.PHASE_OPEN), limit=1)
+            if status.ListOrders(request, timeout=RPC_WITHIN_S, wait_for_ready=True).orders:
+                behind.append("orders are open")
+            if not behind or not within_s:
+                return "orchestrated" if infos["order"].saga_mode == "orchestrated" else "choreographed"
+            waiting = "; ".join(behind)
+            if time.monotonic() > deadline:
+                raise NotAtRest(f"not at rest within {within_s:g} s: {waiting}")
+            if not told:
+                told = waiting
+                tell(f"waiting until all is at rest: {waiting}")
+            time.sleep(LOOK_EVERY_S)  # between two looks at a condition
+
+
+@contextmanager
+def _consumer(bootstrap_servers: str) -> Generator[Consumer]:
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "history", "enable.auto.commit": False})
     try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _ends(bootstrap_servers: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+    """The offset behind the last record, of every partition that has any."""
+    ends: dict[tuple[str, int], int] = {}
+    with _consumer(bootstrap_servers) as consumer:
         known = consumer.list_topics(timeout=RPC_WITHIN_S).topics
-        partitions = [(topic, partition) for topic in topics if topic in known for partition in known[topic].partitions]
-        ends: dict[tuple[str, int], int] = {}
-        for topic, partition in partitions:
-            first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=RPC_WITHIN_S)
-            if end > first:
-                ends[topic, partition] = end
-        consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in ends])
+        for topic in topics:
+            for partition in known[topic].partitions if topic in known else ():
+                place = TopicPartition(topic, partition)
+                first, end = consumer.get_watermark_offsets(place, timeout=RPC_WITHIN_S)
+                if end > first:
+                    ends[topic, partition] = end
+    return ends
+
+
+def _published(bootstrap_servers: str, topics: Sequence[str]) -> Iterator[Published]:
+    """All records that are there now, each partition in order."""
+    ends = _ends(bootstrap_servers, topics)
+    with _consumer(bootstrap_servers) as consumer:
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for topic, partition in ends])
         deadline = time.monotonic() + SILENT_MAX_S
         while ends:
             for message in consumer.consume(READ_MAX, timeout=1.0):
@@ -94,14 +161,12 @@ def _published(bootstrap_servers: str, topics: Sequence[str]) -> Iterator[Publis
                 deadline = time.monotonic() + SILENT_MAX_S
                 found = _record(message)
                 place = (found.topic, found.partition)
-                if place in ends and found.offset < ends[place]:
+                if place in ends:
                     yield found
-                    if found.offset == ends[place] - 1:
+                    if found.offset >= ends[place] - 1:
                         del ends[place]
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the broker has said nothing for {SILENT_MAX_S} s; unread: {sorted(ends)}")
-    finally:
-        consumer.close()
+                raise TimeoutError(f"the broker has said nothing for {SILENT_MAX_S:g} s; unread: {sorted(ends)}")
 
 
 def _record(message: Any) -> Published:
