@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from shop.common.v1.common_pb2 import OrderStatus
@@ -36,9 +35,9 @@ def ends_once(order: Order) -> Iterator[Violation]:
     for ending in endings[1:]:
         hop = hops.taken(order, ending)
         yield _ends(order.order_id, hop, "order", f"it ended again, {ending.name} after {endings[0].name}")
+    yield from _by_the_table(order)
     yield from _as_its_events_say(order, endings[0])
     yield from _in_time(order, endings[0])
-    yield from _by_the_table(order)
 
 
 def _first_missing(order: Order) -> tuple[str, str]:
@@ -96,7 +95,7 @@ def all_or_nothing(order: Order) -> Iterator[Violation]:
         yield from _took(order, _ordered(order), _total(order))
     if order.said(["OrderCancelled"]):
         yield from _counts(order, {"Shipped": 0, "StockCommitted": 0})
-        yield from _took(order, Counter(), 0)
+        yield from _took(order, {}, 0)
 
 
 def _counts(order: Order, due: dict[str, int]) -> Iterator[Violation]:
@@ -109,12 +108,16 @@ def _counts(order: Order, due: dict[str, int]) -> Iterator[Violation]:
             yield _whole(order.order_id, hop, hop.partition(":")[0], cause)
 
 
-def _took(order: Order, goods: Counter[str], money_minor: int) -> Iterator[Violation]:
+def _took(order: Order, goods: Mapping[str, int], money_minor: int) -> Iterator[Violation]:
     """The goods have left the warehouse for it and nothing else is held; so much of its user's money was kept."""
-    left, held = _moved(order, "StockDispatched"), _moved(order, "StockReserved")
-    held.subtract(left)
-    held.subtract(_moved(order, "StockReturned"))
-    if +left != goods:
+    left: dict[str, int] = {}
+    held: dict[str, int] = {}
+    for name, sign in (("StockReserved", 1), ("StockReturned", -1), ("StockDispatched", -1)):
+        for product, quantity in _moved(order, name):
+            held[product] = held.get(product, 0) + sign * quantity
+            if name == "StockDispatched":
+                left[product] = left.get(product, 0) + quantity
+    if left != goods:
         hop = hops.hop_to(order, "StockCommitted")
         yield _whole(order.order_id, hop, "inventory", f"{_pieces(left)} left the warehouse, and not {_pieces(goods)}")
     if any(held.values()):
@@ -130,26 +133,24 @@ def _took(order: Order, goods: Counter[str], money_minor: int) -> Iterator[Viola
             yield _whole(order.order_id, hop, "payment", f"its net {what} is {net_minor}, and not {money_minor}")
 
 
-def _moved(order: Order, name: str) -> Counter[str]:
-    pieces = Counter[str]()
+def _moved(order: Order, name: str) -> Iterator[tuple[str, int]]:
     for event in once_each(order.have(name)):
         if event.body is not None:
-            pieces[event.body.product_id] += event.body.quantity
-    return pieces
+            yield event.body.product_id, event.body.quantity
 
 
 def _amount(order: Order, name: str) -> int:
     return sum(event.body.amount.amount_minor for event in once_each(order.have(name)) if event.body is not None)
 
 
-def _ordered(order: Order) -> Counter[str]:
+def _ordered(order: Order) -> Mapping[str, int]:
     """What the customer asked for; if he was never answered, what order has written down."""
     if order.accepted:
-        return Counter(order.accepted.items)
-    pieces = Counter[str]()
+        return order.accepted.items
+    pieces: dict[str, int] = {}
     for event in order.have("OrderCreated")[:1]:
         for item in event.body.order.items if event.body is not None else ():
-            pieces[item.product_id] += item.quantity
+            pieces[item.product_id] = pieces.get(item.product_id, 0) + item.quantity
     return pieces
 
 
@@ -159,5 +160,5 @@ def _total(order: Order) -> int:
     return totals[0] if totals else 0
 
 
-def _pieces(pieces: Counter[str]) -> str:
+def _pieces(pieces: Mapping[str, int]) -> str:
     return ", ".join(f"{n} x {product}" for product, n in sorted(pieces.items()) if n) or "nothing"

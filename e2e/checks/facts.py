@@ -53,7 +53,7 @@ Place = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
-class Event(msgspec.Struct):
+class Event(msgspec.Struct, gc=False):
     """Something that a service said.
 
     name:      the short name of its type

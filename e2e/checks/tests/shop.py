@@ -5,6 +5,7 @@ Nothing of the real services is in here, so that a fault of theirs cannot hide i
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any
 
 from google.protobuf.message import Message as Proto
@@ -52,8 +53,6 @@ class Story:
         self._offsets: dict[str, int] = {}
 
     def place(self, order_id: str, user_id: str, quantity: int) -> Told:
-        self.now_us += STEP_US
-        self.history.accepted[order_id] = Accepted(order_id, user_id, {PRODUCT: quantity}, self.now_us)
         return Told(self, order_id, user_id, quantity)
 
     def store(self, service: str, entity: str, body: Proto, cause_id: str) -> str:
@@ -62,7 +61,7 @@ class Story:
         history = self.history
         version = self._versions[entity] = self._versions.get(entity, 0) + 1
         seq = sum(row.service == service for row in history.stored) + 1
-        message_id = f"{service[:2]}{seq:04}-{body.DESCRIPTOR.name}"
+        message_id = f"0190c0de-0000-8000-8000-000000{blake2b(f'{service}/{seq}'.encode(), digest_size=3).hexdigest()}"
         kind = body.DESCRIPTOR.full_name
         topic, key, payload = PUBLIC.get(kind), entity.partition("/")[2], body.SerializeToString()
         history.stored.append(
@@ -88,7 +87,6 @@ class Told:
         self.priced.CopyFrom(self.order)
         self.priced.total.CopyFrom(Money(amount_minor=quantity * PRICE_MINOR, currency="USD"))
         self.seq = 0
-        self._observe("PENDING")
 
     def _say(self, service: str, kind: str, body: Any, cause_id: str) -> str:
         message_id = self.story.store(service, f"{kind}/{self.order_id}", body, cause_id)
@@ -118,7 +116,11 @@ class Told:
         self.story.history.observed.append(seen)
 
     def created(self) -> str:
-        return self._say("order", "order", order_events.OrderCreated(order=self.order), f"rpc-{self.order_id[-2:]}")
+        said = self._say("order", "order", order_events.OrderCreated(order=self.order), self.order_id)
+        user, items = self.order.user_id, {PRODUCT: self.quantity}
+        self.story.history.accepted[self.order_id] = Accepted(self.order_id, user, items, self.story.now_us)
+        self._observe("PENDING")
+        return said
 
     def confirmed(self, cause_id: str) -> str:
         self._move(inventory.StockReserved(**self._pieces()), cause_id)
