@@ -43,10 +43,11 @@ def explain(history: History, order_id: str) -> str:
     order = facts.orders.get(order_id)
     if order is None:
         return f"order {order_id}: nothing is known of it\n"
-    lines = sorted([*_events(order), *_customers(order), *_poison(order)], key=lambda line: line[:2])
+    lines = [*_events(order), *_customers(order)]
     begin_us = _begin_us(order, lines)
-    end_us = lines[-1].at_us if lines else history.ended_us
-    lines = sorted([*lines, *_faults(history.faults, begin_us, end_us)], key=lambda line: line[:2])
+    lines += _poison(order, begin_us)
+    lines += _faults(history.faults, begin_us, max((line.at_us for line in lines), default=history.ended_us))
+    lines.sort(key=lambda line: line[:2])
     wrong = [violation for violation in violations(facts) if violation.order_id == order_id]
     text = [*_head(order, history), "", *(row for line in lines for row in _show(line, begin_us)), ""]
     return "\n".join([*text, *_at_rest(order), *_wrong(wrong), ""]).replace(_NO_BREAK, " ")
@@ -57,7 +58,7 @@ def _begin_us(order: Order, lines: list[_Line]) -> int:
     created = order.have("OrderCreated")
     if created:
         return created[0].time_us
-    return lines[0].at_us if lines else 0
+    return min((line.at_us for line in lines), default=0)
 
 
 def _head(order: Order, history: History) -> Iterator[str]:
@@ -144,10 +145,12 @@ def _customers(order: Order) -> Iterator[_Line]:
         yield _Line(seen.at_us, _AFTER, "customer", what)
 
 
-def _poison(order: Order) -> Iterator[_Line]:
+def _poison(order: Order, begin_us: int) -> Iterator[_Line]:
+    """Of poison without a time it is not known when it came."""
     for event in order.slipped:
-        what = f"poison: {event.name or 'of no type'}, to be refused by {', '.join(event.unread_by) or 'nobody'}"
-        yield _Line(event.time_us, _BEFORE, "", what, "", _where(event))
+        who = ", ".join(event.unread_by) or "nobody"
+        what = f"=== poison at {_where(event)}: {event.name or 'of no type'}, to be refused by {who}"
+        yield _Line(event.time_us or begin_us, _BEFORE, "", what)
 
 
 def _faults(faults: list[FaultSpan], begin_us: int, end_us: int) -> Iterator[_Line]:
@@ -165,7 +168,8 @@ def _faults(faults: list[FaultSpan], begin_us: int, end_us: int) -> Iterator[_Li
 def _show(line: _Line, begin_us: int) -> Iterator[str]:
     at = f"{(line.at_us - begin_us) / 1e6:>+9.3f}"
     if line.what.startswith("==="):
-        yield f"{at}  {line.what} ".ljust(WIDTH, "=")
+        for row in textwrap.wrap(line.what, WIDTH - len(at) - 2, subsequent_indent="=== "):
+            yield f"{at}  {row} ".ljust(WIDTH, "=")[:WIDTH]
         return
     room = _WHAT if line.ids or line.where else WIDTH - _INDENT
     first, *more = textwrap.wrap(line.what, room, break_on_hyphens=False) or [""]

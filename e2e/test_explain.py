@@ -76,7 +76,7 @@ def test_a_story_says_what_was_never_published_what_is_in_no_store_and_what_was_
 
     assert "not on payment" in story
     assert "(in no store)" in story
-    assert "poison: OrderCreated, to be refused by inventory, status" in story
+    assert "=== poison at orders/0/17: OrderCreated, to be refused by inventory, status ===" in story
     assert "VIOLATION of published, at payment: InventoryConfirmed -> PaymentCompleted" in story
 
 
