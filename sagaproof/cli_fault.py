@@ -103,7 +103,7 @@ def list_faults(services: Services = None, *, as_json: AsJson = False) -> None:
     for process, address in _processes(where, services or where.kinds):
         try:
             with rpc.Admin(process, address) as admin:
-                infos.append((process, admin.info()))
+                infos.append((process, admin.info(rpc.DEADLINE_S)))
         except Unreachable as error:
             silent.append(error.line)
     if as_json:
@@ -139,7 +139,7 @@ def clear(services: Services = None) -> None:
     for process, address in _processes(where, services or where.kinds):
         try:
             with rpc.Admin(process, address) as admin:
-                cleared += len(admin.info().faults)
+                cleared += len(admin.info(rpc.DEADLINE_S).faults)
                 admin.clear_faults()
         except Unreachable as error:
             silent.append(error.line)  # a process that is dead has nothing armed in its next life
@@ -162,7 +162,7 @@ def _arm(service: str, replica: int | None, message_type: str, fault: "pb.Fault"
         fault.message_type = payloads.full_name(message_type)
     for process, address in processes:
         with rpc.Admin(process, address) as admin:
-            if not admin.info().faults_allowed:
+            if not admin.info(rpc.DEADLINE_S).faults_allowed:
                 raise CommandError(
                     f"{process} does not allow faults",
                     [

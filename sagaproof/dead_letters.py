@@ -18,7 +18,7 @@ from shop.admin.v1 import service_pb2 as pb
 
 from sagaproof import payloads
 from sagaproof.errors import CommandError, Unreachable
-from sagaproof.rpc import DEAD_LETTERS_PAGE, Admin
+from sagaproof.rpc import DEAD_LETTERS_PAGE, DEADLINE_S, Admin
 from sagaproof.running import Places
 from services.engine.messages import TIMER_TYPE, Undecodable, parse_time
 from services.saga import SAGA, full_name
@@ -200,7 +200,7 @@ def desk(service: str, places: Places) -> Generator[Admin]:
     for n, address in enumerate(addresses, 1):
         with Admin(service, address) as admin:
             try:
-                admin.service = admin.info().service
+                admin.service = admin.info(DEADLINE_S).service
             except Unreachable:
                 if n == len(addresses):
                     raise

@@ -16,6 +16,7 @@ import grpc
 from shop.admin.v1.service_pb2_grpc import add_AdminServiceServicer_to_server
 
 from sagaproof import runstate
+from sagaproof.ports import free_ports
 from sagaproof.runstate import Running, RunState, Supervised
 from services import catalogue
 from services.engine.admin import Admin
@@ -113,11 +114,12 @@ class AdminProcess:
 
 
 @contextmanager
-def running(home: Path, *instances: str, faults: bool = True, silent_port: int) -> Generator[list[AdminProcess]]:
-    """Processes of inventory, written down as a run of `home`; beside them, order, at whose port nobody listens."""
+def running(home: Path, *instances: str, faults: bool = True, silent: str = "order") -> Generator[list[AdminProcess]]:
+    """Processes of inventory, written down as a run of `home`; beside them one at whose port nobody listens."""
     with ExitStack() as stack:
         found = [stack.enter_context(AdminProcess(home / f"{name}.db", name, faults=faults)) for name in instances]
         ports = {name: process.admin_port for name, process in zip(instances, found, strict=True)}
-        processes = {name: Supervised(grpc=1, admin=port) for name, port in {"order": silent_port, **ports}.items()}
+        all_ports = {silent: free_ports(1)[0], **ports}
+        processes = {name: Supervised(grpc=1, admin=port) for name, port in all_ports.items()}
         runstate.write(home, RunState(Running(), "http://127.0.0.1:1", "", "choreographed", str(home), processes))
         yield found

@@ -13,7 +13,7 @@ from shop.order.v1.events_pb2 import OrderCreated
 
 from sagaproof import payloads
 from sagaproof.cli import main
-from sagaproof.ports import free_ports
+from sagaproof.rpc import DEAD_LETTERS_PAGE
 from sagaproof.tests.admin_process import AdminProcess, running
 from sagaproof.tests.waiting import until
 
@@ -30,7 +30,7 @@ STOCK = 100
 def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[AdminProcess]:
     monkeypatch.setenv("SAGAPROOF_HOME", str(tmp_path))
     monkeypatch.delenv("VISUAL", raising=False)
-    with running(tmp_path, "inventory", silent_port=free_ports(1)[0]) as [process]:
+    with running(tmp_path, "inventory") as [process]:
         yield process
 
 
@@ -45,7 +45,7 @@ def poisoned(inventory: AdminProcess, payload: bytes = TRUNCATED, **headers: byt
     """The id of the dead letter that a record has become."""
     good = {"ce_id": str(uuid4()).encode(), "ce_type": CREATED.encode(), "ce_time": b"2026-01-02T03:04:05Z"}
     letter_id = inventory.receive(payload, {**good, **headers}, ORDER_ID.encode())
-    until(lambda: inventory.store.dead_letter(letter_id))
+    until(lambda: inventory.store.dead_letter(letter_id), what=f"{letter_id} is a dead letter")
     return letter_id
 
 
@@ -98,7 +98,7 @@ def test_the_list_as_json_is_by_time_and_of_the_asked_status(
 
 
 def test_a_list_goes_over_many_pages(inventory: AdminProcess, capsys: pytest.CaptureFixture[str]) -> None:
-    ids = {poisoned(inventory) for _ in range(120)}
+    ids = {inventory.receive(b"garbage", {}, b"") for _ in range(2 * DEAD_LETTERS_PAGE)} | {poisoned(inventory)}
     assert ended("list", "inventory", "--json") == 0
     assert {letter["id"] for letter in json.loads(capsys.readouterr().out)} == ids
 
@@ -111,6 +111,19 @@ def test_a_service_that_does_not_answer_is_named_and_the_others_are_listed(
     printed = capsys.readouterr()
     assert letter_id in printed.out
     assert "(order): start it with `make run`" in printed.err
+
+
+def test_where_the_first_replica_is_dead_the_next_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAGAPROOF_HOME", str(tmp_path))
+    with running(tmp_path, "inventory-1", silent="inventory") as [second]:
+        letter_id = poisoned(second)
+        assert ended("list") == 0
+        assert letter_id in capsys.readouterr().out
+        assert ended("show", "inventory", letter_id) == 0
+        assert ended("show", f"127.0.0.1:{second.admin_port}", letter_id) == 0
+        assert "service   inventory\n" in capsys.readouterr().out
 
 
 def test_all_of_a_dead_letter_that_cannot_be_decoded_is_shown_with_what_to_type_next(

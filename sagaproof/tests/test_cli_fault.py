@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from sagaproof.cli import main
-from sagaproof.ports import free_ports
 from sagaproof.tests.admin_process import AdminProcess, running
 from sagaproof.tests.waiting import until
 from services.engine.faults import Fault
@@ -18,7 +17,7 @@ REPLICAS = ("inventory", "inventory-1")
 @pytest.fixture
 def replicas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[list[AdminProcess]]:
     monkeypatch.setenv("SAGAPROOF_HOME", str(tmp_path))
-    with running(tmp_path, *REPLICAS, silent_port=free_ports(1)[0]) as processes:
+    with running(tmp_path, *REPLICAS) as processes:
         yield processes
 
 
@@ -89,7 +88,7 @@ def test_a_service_that_allows_no_faults_refuses_and_it_is_said_what_to_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SAGAPROOF_HOME", str(tmp_path))
-    with running(tmp_path, "inventory", faults=False, silent_port=free_ports(1)[0]) as [inventory]:
+    with running(tmp_path, "inventory", faults=False) as [inventory]:
         assert ended("kill", "inventory", "--at", "after-commit") == 1
         first, second, _ = capsys.readouterr().err.splitlines()
         assert first == "inventory does not allow faults"
