@@ -195,6 +195,8 @@ def discard(service: Service, letter_id: Id, *, yes: Yes = False) -> None:
 
 
 def _replay(admin: "Admin", letter: "Letter", corrected: bytes | None) -> None:
+    from sagaproof.dead_letters import READ_MODELS
+
     if letter.status == "discarded":
         raise CommandError(f"dead letter {letter.id} of {admin.service} was discarded: it cannot be replayed")
     if letter.status == "replayed":
@@ -204,6 +206,8 @@ def _replay(admin: "Admin", letter: "Letter", corrected: bytes | None) -> None:
         return
     admin.replay(letter.id, corrected)
     print(f"replayed: {admin.service} has handled it{'' if corrected is None else ' with the corrected payload'}")
+    if corrected is not None and admin.service in READ_MODELS:
+        print(f"no topic has that payload, so a Rebuild of {admin.service} with repair will be refused from now on")
     if letter.order_id:
         print(f"what becomes of its order: sagaproof watch {letter.order_id}")
 

@@ -31,6 +31,9 @@ STATUSES = {
 }
 _STATUS = {number: name for name, number in STATUSES.items()}
 
+READ_MODELS = ("status", "marketing")
+"""They are rebuilt from the topics, which do not have what was corrected by hand."""
+
 LETTERS_MAX = 1000
 """As many of one service are read at most."""
 
