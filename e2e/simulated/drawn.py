@@ -48,6 +48,7 @@ def draw(choose: random.Random, mode: Mode, orders: int) -> Scenario:
         restocks=[Restock(choose.choice(tuple(STOCK)), 5, _at(choose)) for _ in range(choose.randrange(3))],
         deposits=[Deposit(choose.choice(USERS), 50_000, _at(choose)) for _ in range(choose.randrange(3))],
         faults=[_fault(choose, services, orders) for _ in range(choose.randint(0, FAULTS_MAX))],
+        slow=choose.random() < 0.5,
     )
 
 

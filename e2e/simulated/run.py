@@ -45,7 +45,7 @@ DOWN_US = (1_000, 3_000_000)
 ASK_AGAIN_US = (10_000, 1_000_000)
 """How long a customer waits before the request is sent again."""
 LATE_US = 5_000_000
-"""So far behind its deadline an open order may come by a jump of the clock."""
+"""By jumps the clock comes at most so far behind the deadline of an open order, or else only so far before it."""
 STEPS_MAX = 20_000
 TELL_SHARE, SWEEP_SHARE, JUMP_SHARE, LOST_SHARE = 0.15, 0.005, 0.01, 0.03
 """Of all steps, those that tell, sweep, jump; of all answers, those that are lost on their way."""
@@ -284,7 +284,8 @@ class _Run:
                     self._must_end_us.pop(entity, None)
                 else:
                     deadline_us = round(self._scenario.deadline_s * 1_000_000)
-                    self._must_end_us[entity] = state.accepted_us + deadline_us + LATE_US
+                    late_us = LATE_US if self._scenario.slow else -LATE_US
+                    self._must_end_us[entity] = state.accepted_us + deadline_us + late_us
 
     def _show(self, states: Mapping[str, State]) -> None:
         for entity, state in states.items():

@@ -101,7 +101,11 @@ Fault = KillAt | Kill | Stop | Redeliver | Unreachable | Poison | Skew
 
 
 class Scenario(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`stock`: what each product opens with; an order of any other product is refused."""
+    """What a run is made of, with a seed for all that is not in here.
+
+    stock: what each product opens with; an order of any other product is refused
+    slow:  whether services may be so slow that deadlines pass
+    """
 
     mode: Mode = "choreographed"
     orders: Sequence[Order] = ()
@@ -110,6 +114,7 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True):
     deposits: Sequence[Deposit] = ()
     faults: Sequence[Fault] = ()
     deadline_s: float = 30.0
+    slow: bool = False
 
     def order_id(self, number: int) -> str:
         """The id that the customer gives to the order with this number: a UUIDv7 of its time."""

@@ -70,6 +70,7 @@ def scenarios(mode: Mode) -> st.SearchStrategy[Scenario]:
         restocks=st.lists(st.builds(Restock, _products, st.just(5), _times_ms), max_size=2),
         deposits=st.lists(st.builds(Deposit, _users, st.just(50_000), _times_ms), max_size=2),
         faults=st.lists(_faults(services), max_size=FAULTS_MAX),
+        slow=st.booleans(),
     )
 
 
