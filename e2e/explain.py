@@ -63,8 +63,8 @@ def _begin_us(order: Order, lines: list[_Line]) -> int:
 
 def _head(order: Order, history: History) -> Iterator[str]:
     outcome = hops.outcome_of(order.read_by("order"))
-    ended = " ".join(filter(None, (short(OrderStatus.Name(outcome.status)), short(outcome.reason), outcome.detail)))
-    yield f"order {order.order_id}: {ended}"
+    stands = f"{short(OrderStatus.Name(outcome.status))} {short(outcome.reason)}".rstrip()
+    yield f"order {order.order_id}: {stands}"
     accepted = order.accepted
     if accepted:
         items = ", ".join(f"{n} x {product}" for product, n in accepted.items.items())

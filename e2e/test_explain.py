@@ -27,7 +27,7 @@ def broken_history() -> History:
 
 
 STORY = """\
-order 0190c0de-0000-7000-8000-000000000003: CANCELLED INSUFFICIENT_FUNDS too little
+order 0190c0de-0000-7000-8000-000000000003: CANCELLED INSUFFICIENT_FUNDS
 40 x product-1 for cleo; choreographed, deadline 30 s
 
    +0.000  === stop of marketing, for 0.993 s already ==============================================

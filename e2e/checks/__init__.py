@@ -1,8 +1,9 @@
 """What must be true of every history, whoever wrote it: nine checks, each a pure function. See docs/checks.md.
 
-`check` reads a whole history. Most checks look at one order alone (`OF_ORDERS`): of a shop that is too large to be held
-at once, a history of a few orders' records, rows and documents can be given to these, one after the other. What orders
-share, products and accounts, and whole stores, are for the others (`OF_ALL`).
+A shop that is too large to be held at once can be checked in slices, each a history: that of a few users with their
+accounts, all of their orders, and all rows, records, documents and dead letters of these; and that of a few products,
+with all rows and records of their stock, to "stock", "effects-once" and "published" alone. Nothing is compared across
+these. That one message id stands for two events is found inside a slice only.
 """
 
 from __future__ import annotations

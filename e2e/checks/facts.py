@@ -6,7 +6,7 @@ is for the checks to judge. All copies of a record are one event here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any, Literal
@@ -125,6 +125,7 @@ class Facts:
 
     def __init__(self, history: History) -> None:
         self.history = history
+        self._shared: Mapping[str, Container[str]] = {"stock": history.stock, "account": history.accounts}
         self.setting = Setting(history.mode, history.deadline_us, _union(history.faults))
         self.events: list[Event] = []
         self.by_id: dict[str, Event] = {}
@@ -146,6 +147,11 @@ class Facts:
             self._order(observed.order_id).observed.append(observed)
         for order_id, status in history.statuses.items():
             self._order(order_id).at_end = status
+
+    def is_whole(self, entity: str) -> bool:
+        """Whether all events of the entity are here: of one that orders share, if its level or balance is."""
+        kind, _, entity_id = entity.partition("/")
+        return kind not in self._shared or entity_id in self._shared[kind]
 
     def is_lost(self, event: Event) -> bool:
         """Whether a poisoned record may stand where this event's should."""

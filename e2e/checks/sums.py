@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from e2e.checks import hops
-from e2e.checks.facts import Event, Facts, once_each
+from e2e.checks.facts import Facts, once_each
 from e2e.checks.violation import Violation
 from e2e.history import Balance, StockLevel
 
@@ -26,18 +26,13 @@ _MOVES: Mapping[str, tuple[int, int]] = {
 
 def stock(facts: Facts) -> Iterator[Violation]:
     """initial + restocked - committed = available + reserved of every product, by the events too; never negative."""
-    for (_, entity), events in facts.entities.items():
-        if entity.startswith("stock/"):
-            product = entity.removeprefix("stock/")
-            yield from _product(facts, product, list(once_each(events)))
     for product, level in facts.history.stock.items():
-        if ("inventory", f"stock/{product}") not in facts.entities:
-            yield from _level(product, 0, 0, 0, level)
+        yield from _product(facts, product, level)
 
 
-def _product(facts: Facts, product: str, events: list[Event]) -> Iterator[Violation]:
+def _product(facts: Facts, product: str, level: StockLevel) -> Iterator[Violation]:
     available = reserved = gone = 0
-    for event in events:
+    for event in once_each(facts.entities.get(("inventory", f"stock/{product}"), ())):
         if event.body is None:
             continue
         quantity: int = event.body.quantity
@@ -49,12 +44,6 @@ def _product(facts: Facts, product: str, events: list[Event]) -> Iterator[Violat
             cause = f"{event.name} leaves {available} of {product} available and {reserved} reserved"
             yield _stock(event.order_id, hops.taken(facts.orders.get(event.order_id), event), "inventory", cause)
             return
-    level = facts.history.stock.get(product)
-    if level is not None:
-        yield from _level(product, available, reserved, gone, level)
-
-
-def _level(product: str, available: int, reserved: int, gone: int, level: StockLevel) -> Iterator[Violation]:
     has, due = level.available + level.reserved, level.initial + level.restocked - gone
     if has != due:
         cause = f"of {product} there are {has} pieces, and {due} by what came in and what left"
@@ -83,9 +72,7 @@ def money(facts: Facts) -> Iterator[Violation]:
                     net_minor[user] = net_minor.get(user, 0) + sign * event.body.amount.amount_minor
     for user, account in facts.history.accounts.items():
         yield from _account(user, account, net_minor.get(user, 0))
-    for (_, entity), events in facts.entities.items():
-        if entity.startswith("account/"):
-            yield from _movements(facts, entity.removeprefix("account/"), events)
+        yield from _movements(facts, user, account)
     yield from _moved_once(facts)
 
 
@@ -103,8 +90,9 @@ _INTO: Mapping[str, Callable[[Any], int]] = {
 }
 
 
-def _movements(facts: Facts, user: str, events: list[Event]) -> Iterator[Violation]:
+def _movements(facts: Facts, user: str, account: Balance) -> Iterator[Violation]:
     balance_minor = 0
+    events = facts.entities.get(("payment", f"account/{user}"), [])
     for event in once_each(events):
         if event.body is not None and event.name in _INTO:
             balance_minor += _INTO[event.name](event.body)
@@ -112,8 +100,7 @@ def _movements(facts: Facts, user: str, events: list[Event]) -> Iterator[Violati
             cause = f"{event.name} leaves {balance_minor} in the account of {user}"
             yield _money(event.order_id, hops.taken(facts.orders.get(event.order_id), event), "payment", cause)
             return
-    account = facts.history.accounts.get(user)
-    if account is not None and account.balance != balance_minor:
+    if events and account.balance != balance_minor:
         cause = f"{user} has {account.balance}, and {balance_minor} by what has moved"
         yield _money("", f"payment: account/{user}", "payment", cause)
 
