@@ -89,10 +89,15 @@ class _Tables:
 
 
 class _Transaction:
-    """Reads what it has written itself, and what was committed; others read only the latter."""
+    """Reads what it has written itself, and what was committed; others read only the latter.
 
-    def __init__(self, tables: _Tables) -> None:
+    turn: of the one transaction; rows: held while rows change or are read, for an instant
+    """
+
+    def __init__(self, tables: _Tables, turn: threading.Lock, rows: threading.Lock) -> None:
         self._tables = tables
+        self._turn = turn
+        self._rows = rows
         self._steps: list[Callable[[], None]] = []
         self._versions: set[tuple[str, int]] = set()
         self._message_ids: set[str] = set()
@@ -100,6 +105,19 @@ class _Transaction:
         self._inbox: set[str] = set()
         self._entities: dict[str, StateRow] = {}
         self._timers: dict[tuple[str, str], Timer] = {}
+
+    def __enter__(self) -> "_Transaction":
+        self._turn.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                with self._rows:
+                    for step in self._steps:
+                        step()
+        finally:
+            self._turn.release()
 
     def read(self, message_ids: Sequence[str], entities: Sequence[str]) -> tuple[set[str], dict[str, StateRow]]:
         return self.seen(message_ids), self.load(entities)
@@ -147,10 +165,6 @@ class _Transaction:
                 self._tables.logged.pop(message_id, None)
 
         self._steps.append(drop)
-
-    def commit(self) -> None:
-        for step in self._steps:
-            step()
 
     def _claim(self, event: NewEvent) -> None:
         """The event's unique keys; a ConflictError if one is taken."""
@@ -213,17 +227,10 @@ class MemoryStore:
     def __init__(self) -> None:
         self._tables = _Tables()
         self._turn = threading.Lock()
-        """Of the one transaction."""
         self._rows = threading.Lock()
-        """Held while rows change or are read: for an instant."""
 
-    @contextmanager
-    def transaction(self) -> Generator[_Transaction]:
-        with self._turn:
-            transaction = _Transaction(self._tables)
-            yield transaction
-            with self._rows:
-                transaction.commit()
+    def transaction(self) -> _Transaction:
+        return _Transaction(self._tables, self._turn, self._rows)
 
     def unpublished(self, keys: Iterable[str] | None, limit: int) -> list[StoredEvent]:
         wanted = None if keys is None else set(keys)
