@@ -139,7 +139,7 @@ class Facts:
         unread_by: dict[Place, Sequence[str]] = {(p.topic, p.partition, p.offset): p.services for p in history.poisoned}
         for record in history.published:
             self._add_record(record, unread_by.get((record.topic, record.partition, record.offset)))
-        self.blotted = {(e.records[0].topic, e.records[0].key) for e in self.poisoned.values()}
+        self._blotted = {event.message_id for event in self.poisoned.values()}
         for event in self.events:
             if event.order_id and self.is_lost(event):
                 self._order(event.order_id).lost = True
@@ -154,14 +154,8 @@ class Facts:
         return kind not in self._shared or entity_id in self._shared[kind]
 
     def is_lost(self, event: Event) -> bool:
-        """Whether a poisoned record may stand where this event's should."""
-        stored = event.stored
-        return (
-            stored is not None
-            and stored.topic is not None
-            and not event.records
-            and (stored.topic, stored.key) in self.blotted
-        )
+        """Whether all that its topic has of the event is a poisoned record with its id."""
+        return not event.records and event.message_id in self._blotted
 
     def _order(self, order_id: str) -> Order:
         found = self.orders.get(order_id)

@@ -63,7 +63,7 @@ def missing(order: Order) -> str:
 
 def unasked(order: Order) -> tuple[Event, str] | None:
     """The first event that answers a row of the table of which no event was said, and the hop that it is."""
-    names = {event.name for event in order.events}
+    names = {event.name for event in (*order.events, *order.slipped)}
     for event in order.events:
         if event.name == "NotificationSent" and event.body is not None and event.body.about not in names:
             return event, _hop("notification", event.body.about, event.name)

@@ -11,6 +11,7 @@ from shop.admin.v1.events_pb2 import DeadLettered
 
 from e2e.checks.facts import decode
 from e2e.history import History, Poisoned, Published, Stored
+from services.saga import COMMANDS, PUBLIC
 
 Row = Published | Stored
 Plant = Callable[[History], None]
@@ -82,7 +83,7 @@ def said(service: str, entity: str, body: Proto, cause_id: str = "") -> Plant:
 
     def plant(history: History) -> None:
         kind = body.DESCRIPTOR.full_name
-        topic = next(row.topic for row in history.stored if row.type.rpartition(".")[0] == kind.rpartition(".")[0])
+        topic = PUBLIC.get(kind) or COMMANDS.get(kind)
         key = entity.partition("/")[2]
         message_id = f"more-{body.DESCRIPTOR.name}"
         row = Stored(service, 0, entity, 0, kind, message_id, cause_id, topic, key, 0, body.SerializeToString())

@@ -6,10 +6,12 @@ from collections import Counter
 
 import pytest
 from msgspec.structs import replace
+from shop.common.v1.common_pb2 import Order
+from shop.payment.v1.commands_pb2 import ChargePayment
 
 from e2e.checks import CHECKS, check
 from e2e.checks.tests.anomalies import ANOMALIES, Anomaly, stands_still
-from e2e.checks.tests.planting import altered, dead_lettered, is_it, poisoned
+from e2e.checks.tests.planting import altered, dead_lettered, is_it, never_said, poisoned, said
 from e2e.checks.tests.shop import COMPLETED, DEADLINE_US, right_history
 from e2e.checks.tests.slices import by_product, by_user
 from e2e.history import FaultSpan, Poisoned, Published
@@ -104,3 +106,23 @@ def test_in_slices_a_right_history_has_no_violation() -> None:
 
     assert [check(each) for each in by_user(history)] == [[]] * 4
     assert [check(each, ["stock", "effects-once", "published"]) for each in by_product(history)] == [[]]
+
+
+def test_orchestrated_the_first_missing_hop_is_the_orchestrators_if_it_has_sent_no_command() -> None:
+    history = right_history()
+    stands_still(history)
+    history.mode = "orchestrated"
+
+    assert check(history, ["ends-once"])[0].hop == "orchestrator: InventoryConfirmed -> ChargePayment"
+
+    said("orchestrator", f"saga/{COMPLETED}", ChargePayment(order=Order(order_id=COMPLETED)))(history)
+
+    assert check(history, ["ends-once"])[0].hop == "payment: InventoryConfirmed -> PaymentCompleted or PaymentFailed"
+
+
+def test_poison_beside_an_order_does_not_excuse_a_record_that_was_never_published() -> None:
+    history = right_history()
+    poisoned(COMPLETED, "inventory")(history)
+    never_said("OrderCompleted", COMPLETED)(history)
+
+    assert [violation.hop for violation in check(history, ["published"])] == ["order: Shipped -> OrderCompleted"]
