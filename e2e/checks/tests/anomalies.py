@@ -11,16 +11,20 @@ from shop.shipping.v1.events_pb2 import Shipped
 
 from e2e.checks.tests.planting import (
     Plant,
+    account,
     again,
     altered,
     both,
     dead_lettered,
     is_it,
+    level,
     never,
     never_said,
     never_stored,
     poisoned,
     said,
+    sees,
+    status,
 )
 from e2e.checks.tests.shop import (
     COMPLETED,
@@ -34,7 +38,7 @@ from e2e.checks.tests.shop import (
     TOO_LARGE,
     right_history,
 )
-from e2e.history import Accepted, History, Observed, StatusAtEnd
+from e2e.history import Accepted, History
 
 NEW = "0190c0de-0000-7000-8000-00000000000f"
 PLENTY = 1000
@@ -56,20 +60,6 @@ def stands_still(history: History) -> None:
     for name in ("FactRecorded", "OrderCompleted", "DeliveryProgressed"):
         history.stored = [row for row in history.stored if not (is_it(row, name) and COMPLETED in row.entity)]
         history.published = [row for row in history.published if not is_it(row, name, COMPLETED)]
-
-
-def _level(**fields: int) -> Plant:
-    def plant(history: History) -> None:
-        history.stock[PRODUCT] = replace(history.stock[PRODUCT], **fields)
-
-    return plant
-
-
-def _account(user: str, **fields: int) -> Plant:
-    def plant(history: History) -> None:
-        history.accounts[user] = replace(history.accounts[user], **fields)
-
-    return plant
 
 
 def _more_pieces(body: Any) -> None:
@@ -115,22 +105,8 @@ def _one_id_for_two(history: History) -> None:
     altered("StockCommitted", COMPLETED, message_id=_completed_is("PaymentCompleted"))(history)
 
 
-def _status(order_id: str, *of: Any) -> Plant:
-    def plant(history: History) -> None:
-        history.statuses[order_id] = StatusAtEnd(*of)
-
-    return plant
-
-
 def _forgotten(history: History) -> None:
     del history.statuses[STOPPED]
-
-
-def _sees(order_id: str, watch: str, *documents: tuple[int, str, str]) -> Plant:
-    def plant(history: History) -> None:
-        history.observed += [Observed(order_id, watch, *each, history.ended_us) for each in documents]
-
-    return plant
 
 
 class Anomaly(NamedTuple):
@@ -248,9 +224,9 @@ ANOMALIES = (
         COMPLETED,
         "inventory: Shipped -> StockCommitted",
     ),
-    _at("stock", "a piece that is not there", _level(available=95), "", f"inventory: stock/{PRODUCT}"),
-    _at("stock", "a piece in the wrong place", _level(available=95, reserved=1), "", f"inventory: stock/{PRODUCT}"),
-    _at("stock", "a restock that was answered and lost", _level(restocked=5), "", f"inventory: stock/{PRODUCT}"),
+    _at("stock", "a piece that is not there", level(available=95), "", f"inventory: stock/{PRODUCT}"),
+    _at("stock", "a piece in the wrong place", level(available=95, reserved=1), "", f"inventory: stock/{PRODUCT}"),
+    _at("stock", "a restock that was answered and lost", level(restocked=5), "", f"inventory: stock/{PRODUCT}"),
     _at(
         "stock",
         "sold what there is not",
@@ -258,8 +234,8 @@ ANOMALIES = (
         REFUSED,
         "inventory: OrderCreated -> InventoryConfirmed",
     ),
-    _at("money", "a cent that is not there", _account("ada", balance=91_002), "", "payment: account/ada"),
-    _at("money", "a deposit that was answered and lost", _account("bob", deposited=500), "", "payment: account/bob"),
+    _at("money", "a cent that is not there", account("ada", balance=91_002), "", "payment: account/ada"),
+    _at("money", "a deposit that was answered and lost", account("bob", deposited=500), "", "payment: account/bob"),
     _at(
         "money",
         "an account that is overdrawn",
@@ -330,21 +306,21 @@ ANOMALIES = (
     _at(
         "read-models",
         "a status that stands still",
-        _status(COMPLETED, "AWAITING_SHIPMENT", "", 3),
+        status(COMPLETED, "AWAITING_SHIPMENT", "", 3),
         COMPLETED,
         "status: DeliveryProgressed -> COMPLETED",
     ),
     _at(
         "read-models",
         "an event that was not counted",
-        _status(OUT_OF_STOCK, "CANCELLED", "OUT_OF_STOCK", 2),
+        status(OUT_OF_STOCK, "CANCELLED", "OUT_OF_STOCK", 2),
         OUT_OF_STOCK,
         "status: OrderCancelled -> CANCELLED",
     ),
     _at(
         "read-models",
         "another reason",
-        _status(LATE, "CANCELLED", "CANCELLED_BY_CUSTOMER", 7),
+        status(LATE, "CANCELLED", "CANCELLED_BY_CUSTOMER", 7),
         LATE,
         "status: OrderCancelled -> CANCELLED",
     ),
@@ -352,35 +328,35 @@ ANOMALIES = (
     _at(
         "watches",
         "a status that goes back",
-        _sees(COMPLETED, "ws2", (3, "AWAITING_SHIPMENT", ""), (4, "AWAITING_PAYMENT", "")),
+        sees(COMPLETED, "ws2", (3, "AWAITING_SHIPMENT", ""), (4, "AWAITING_PAYMENT", "")),
         COMPLETED,
         "status: AWAITING_SHIPMENT -> AWAITING_PAYMENT",
     ),
     _at(
         "watches",
         "a seq that falls",
-        _sees(COMPLETED, "ws2", (3, "AWAITING_PAYMENT", ""), (2, "AWAITING_SHIPMENT", "")),
+        sees(COMPLETED, "ws2", (3, "AWAITING_PAYMENT", ""), (2, "AWAITING_SHIPMENT", "")),
         COMPLETED,
         "status: AWAITING_PAYMENT -> AWAITING_SHIPMENT",
     ),
     _at(
         "watches",
         "a reason that changes after the ending",
-        _sees(LATE, "ws2", (7, "CANCELLED", "TIMED_OUT"), (8, "CANCELLED", "OUT_OF_STOCK")),
+        sees(LATE, "ws2", (7, "CANCELLED", "TIMED_OUT"), (8, "CANCELLED", "OUT_OF_STOCK")),
         LATE,
         "status: CANCELLED -> CANCELLED",
     ),
     _at(
         "watches",
         "another ending than the order's",
-        _sees(COMPLETED, "ws2", (5, "CANCELLED", "TIMED_OUT")),
+        sees(COMPLETED, "ws2", (5, "CANCELLED", "TIMED_OUT")),
         COMPLETED,
         "status: nothing -> CANCELLED",
     ),
     _at(
         "watches",
         "a reason before there is one",
-        _sees(LATE, "ws2", (5, "COMPENSATING", "TIMED_OUT")),
+        sees(LATE, "ws2", (5, "COMPENSATING", "TIMED_OUT")),
         LATE,
         "status: nothing -> COMPENSATING",
     ),

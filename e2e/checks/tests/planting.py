@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from shop.admin.v1.events_pb2 import DeadLettered
 
 from e2e.checks.facts import decode
-from e2e.history import History, Poisoned, Published, Stored
+from e2e.checks.tests.shop import PRODUCT
+from e2e.history import History, Observed, Poisoned, Published, StatusAtEnd, Stored
 from services.saga import COMMANDS, PUBLIC
 
 Row = Published | Stored
@@ -147,5 +148,41 @@ def both(*plants: Plant) -> Plant:
     def plant(history: History) -> None:
         for each in plants:
             each(history)
+
+    return plant
+
+
+def level(**fields: int) -> Plant:
+    """Inventory says another level of the product at the end."""
+
+    def plant(history: History) -> None:
+        history.stock[PRODUCT] = replace(history.stock[PRODUCT], **fields)
+
+    return plant
+
+
+def account(user: str, **fields: int) -> Plant:
+    """Payment says another balance of the account, or operators another deposit."""
+
+    def plant(history: History) -> None:
+        history.accounts[user] = replace(history.accounts[user], **fields)
+
+    return plant
+
+
+def status(order_id: str, *of: Any) -> Plant:
+    """Status shows something else at the end."""
+
+    def plant(history: History) -> None:
+        history.statuses[order_id] = StatusAtEnd(*of)
+
+    return plant
+
+
+def sees(order_id: str, watch: str, *documents: tuple[int, str, str]) -> Plant:
+    """A watch has shown this besides: seq, status, reason."""
+
+    def plant(history: History) -> None:
+        history.observed += [Observed(order_id, watch, *each, history.ended_us) for each in documents]
 
     return plant
