@@ -4,12 +4,14 @@ UV ?= uv
 BIN := .venv/bin
 SAGAPROOF := $(BIN)/sagaproof
 PYTEST := $(BIN)/python -m pytest
+HISTORIES ?= 1000
 SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
+HISTORIES := $(BIN)/python -m e2e.simulated --histories 25000 --check e2e.checks:check
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .PHONY: help run stop logs demo bench test-order test-status test-inventory health-check \
-	test test-unit test-integration test-e2e prove lint setup setup-dev gen lock clean
+	test test-unit test-integration test-e2e simulate prove lint setup setup-dev gen lock clean
 
 help:  ## what there is to say
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,8 +55,15 @@ test-integration: setup-dev  ## against a real broker
 test-e2e: setup-dev  ## against the whole shop
 	@$(PYTEST) -m "e2e and not prove"
 
-prove: setup-dev  ## against the whole shop: every service at every crash point, not a few of them
+prove: setup-dev  ## 50,000 histories in the simulation, then whole shops with every service killed at every crash point
+	@$(HISTORIES) --mode choreographed & pid=$$!; $(HISTORIES) --mode orchestrated && wait $$pid
 	@$(PYTEST) -m e2e
+
+simulate: setup-dev  ## HISTORIES simulated shops in each mode, with faults, each held to the checks
+	@$(MAKE) --no-print-directory -j 2 simulated-choreographed simulated-orchestrated
+
+simulated-%:
+	@$(BIN)/python -m e2e.simulated --mode $* --histories $(HISTORIES) --check e2e.checks:check
 
 lint: setup-dev  ## style, types, import rules, the contract
 	@$(BIN)/ruff check --quiet .

@@ -15,7 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 WHOLE_SHOP = ("e2e/test_", "bench/tests/test_whole")
 COVERED = "services/"
-"""Processes that tests elsewhere start are not measured: it costs them half of their speed."""
+"""Where coverage is measured: it costs half of the speed, of the processes that tests start too."""
 
 
 class SideBySide(LoadScopeScheduling):
@@ -30,6 +30,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
+    for item in items:
+        if not item.nodeid.startswith(COVERED):
+            item.add_marker(pytest.mark.no_cover)
 
 
 def _turn(item: pytest.Item) -> tuple[int, str, int]:
@@ -46,7 +49,7 @@ def _turn(item: pytest.Item) -> tuple[int, str, int]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Subprocesses are measured where the environment says so (coverage's `patch = subprocess`)."""
+    """Processes are measured whose environment says so (coverage's `patch = subprocess`)."""
     if item.nodeid.startswith(COVERED):
         return (yield)
     hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COVERAGE_PROCESS")}
