@@ -6,7 +6,7 @@ SAGAPROOF := $(BIN)/sagaproof
 PYTEST := $(BIN)/python -m pytest
 HISTORIES ?= 1000
 SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
-HISTORIES := $(BIN)/python -m e2e.simulated --histories 25000 --check e2e.checks:check
+HISTORIES := $(BIN)/python -m e2e.simulated --histories 25000
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
@@ -63,7 +63,7 @@ simulate: setup-dev  ## HISTORIES simulated shops in each mode, with faults, eac
 	@$(MAKE) --no-print-directory -j 2 simulated-choreographed simulated-orchestrated
 
 simulated-%:
-	@$(BIN)/python -m e2e.simulated --mode $* --histories $(HISTORIES) --check e2e.checks:check
+	@$(BIN)/python -m e2e.simulated --mode $* --histories $(HISTORIES)
 
 lint: setup-dev  ## style, types, import rules, the contract
 	@$(BIN)/ruff check --quiet .
