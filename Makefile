@@ -6,7 +6,6 @@ SAGAPROOF := $(BIN)/sagaproof
 PYTEST := $(BIN)/python -m pytest
 HISTORIES ?= 1000
 SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
-HISTORIES := $(BIN)/python -m e2e.simulated --histories 25000
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
@@ -56,7 +55,7 @@ test-e2e: setup-dev  ## against the whole shop
 	@$(PYTEST) -m "e2e and not prove"
 
 prove: setup-dev  ## 50,000 histories in the simulation, then whole shops with every service killed at every crash point
-	@$(HISTORIES) --mode choreographed & pid=$$!; $(HISTORIES) --mode orchestrated && wait $$pid
+	@$(MAKE) --no-print-directory simulate HISTORIES=25000
 	@$(PYTEST) -m e2e
 
 simulate: setup-dev  ## HISTORIES simulated shops in each mode, with faults, each held to the checks
