@@ -37,12 +37,14 @@ def headers(**changed: bytes | None) -> dict[str, str | bytes | None]:
     return {name: value for name, value in {**good, **changed}.items() if value is not None}
 
 
-def send(shop: Shop, value: bytes | None, record_headers: dict[str, str | bytes | None] | None) -> None:
+def send(
+    shop: Shop, value: bytes | None, record_headers: dict[str, str | bytes | None] | None, key: str = "key"
+) -> None:
     """Puts a record on the topic `orders` as some other program might."""
     producer = Producer({"bootstrap.servers": shop.kafka()})
     failed: list[Any] = []
     producer.produce(
-        "orders", value, b"key", headers=record_headers or {}, on_delivery=lambda error, _: failed.append(error)
+        "orders", value, key.encode(), headers=record_headers or {}, on_delivery=lambda error, _: failed.append(error)
     )
     assert producer.flush(10) == 0
     assert failed == [None]
