@@ -12,6 +12,8 @@ from services.topics import TOPICS
 
 Place = tuple[str, int]
 """A topic and a partition of it."""
+SOME_SHARE, PART_SHARE = 0.5, 0.3
+"""How often some partitions are read and not all that could be, and of one of them a part."""
 
 
 class Broker:
@@ -58,12 +60,13 @@ class Group:
         """At most `limit` records: from any of the partitions, in any order of these, any number of the next ones."""
         places = list(self.unread)
         if len(places) > 1:
-            places = choose.sample(places, choose.randint(1, len(places)))
+            some = choose.random() < SOME_SHARE
+            places = choose.sample(places, choose.randint(1, len(places)) if some else len(places))
         records: list[Record] = []
         for place in places:
             log, position = self._logs[place], self._positions[place]
             count = min(len(log) - position, limit - len(records))
-            if count > 1 and choose.random() < 0.3:
+            if count > 1 and choose.random() < PART_SHARE:
                 count = choose.randint(1, count)
             records += log[position : position + count]
             self._moved(place, position + count)
