@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from shop.common.v1.common_pb2 import OrderStatus
+from shop.common.v1.common_pb2 import DeliveryStatus, OrderStatus
 
 from e2e.checks import hops
 from e2e.checks.facts import ENDINGS, Event, Order, once_each, short
@@ -13,13 +13,24 @@ from e2e.checks.violation import Violation
 
 GRACE_US = 15_000_000
 """After its deadline an order that is asked to stop needs this long at most."""
+STEPS = (
+    DeliveryStatus.DELIVERY_STATUS_IN_TRANSIT,
+    DeliveryStatus.DELIVERY_STATUS_OUT_FOR_DELIVERY,
+    DeliveryStatus.DELIVERY_STATUS_DELIVERED,
+)
+"""Of a delivery, as far as it has come."""
+UNDOES: Mapping[str, str] = {"InventoryConfirmed": "InventoryReleased", "PaymentCompleted": "PaymentRefunded"}
+"""What was done, and what must be known before the order is cancelled."""
 
 _ends = partial(Violation, "ends-once")
 _whole = partial(Violation, "all-or-nothing")
 
 
 def ends_once(order: Order) -> Iterator[Violation]:
-    """It was created, it has one ending, in time, the one that its events say; no hop of its saga is left out."""
+    """It was created, it has one ending, in time, the one that its events say; no hop of its saga is left out.
+
+    Order asks nothing after the ending, and of the delivery no step is left out.
+    """
     if order.accepted is None and not order.named.keys() - {"DeadLettered"}:
         return
     if not order.have("OrderCreated"):
@@ -38,6 +49,8 @@ def ends_once(order: Order) -> Iterator[Violation]:
     yield from _by_the_table(order)
     yield from _as_its_events_say(order, endings[0])
     yield from _in_time(order, endings[0])
+    yield from _asks_no_more(order, endings[0])
+    yield from _step_by_step(order)
 
 
 def _first_missing(order: Order) -> tuple[str, str]:
@@ -75,6 +88,27 @@ def _in_time(order: Order, ending: Event) -> Iterator[Violation]:
         yield _ends(order.order_id, hops.taken(order, ending), "order", cause)
 
 
+def _asks_no_more(order: Order, ending: Event) -> Iterator[Violation]:
+    for request in order.have("OrderCancellationRequested"):
+        if _after(request, ending):
+            hop = f"order: {ending.name} -> {request.name}"
+            yield _ends(order.order_id, hop, "order", "its cancellation was asked for after it had ended")
+
+
+def _step_by_step(order: Order) -> Iterator[Violation]:
+    steps = {event.body.status for event in order.have("DeliveryProgressed") if event.body is not None}
+    left_out = next((step for step in STEPS[: len(steps)] if step not in steps), None)
+    if left_out is not None:
+        name = DeliveryStatus.Name(left_out).removeprefix("DELIVERY_STATUS_")
+        hop = hops.taken(order, order.have("DeliveryProgressed")[-1])
+        yield _ends(order.order_id, hop, "shipping", f"its delivery went on, and was never {name}")
+
+
+def _after(event: Event, ending: Event) -> bool:
+    """Whether order stored it after the ending; both are of the same entity."""
+    return event.stored is not None and ending.stored is not None and event.stored.version > ending.stored.version
+
+
 def _by_the_table(order: Order) -> Iterator[Violation]:
     hop = "" if order.lost else hops.missing(order)
     if hop:
@@ -86,16 +120,29 @@ def _by_the_table(order: Order) -> Iterator[Violation]:
 
 
 def all_or_nothing(order: Order) -> Iterator[Violation]:
-    """Completed: everything reserved and shipped, all charged, one parcel. Cancelled: nothing of it remains."""
+    """Completed: everything reserved and shipped, all charged, one parcel. Cancelled: nothing of it remains.
+
+    It is not cancelled before that is known.
+    """
     if order.said(["OrderCompleted"]):
         yield from _counts(
             order, dict.fromkeys(("InventoryConfirmed", "StockCommitted", "PaymentCompleted", "Shipped"), 1)
         )
         yield from _counts(order, dict.fromkeys(("InventoryReleased", "PaymentRefunded", "ShipmentFailed"), 0))
         yield from _took(order, _ordered(order), _total(order))
-    if order.said(["OrderCancelled"]):
+    cancelled = order.said(["OrderCancelled"])
+    if cancelled:
+        yield from _undone_before(order, cancelled[0])
         yield from _counts(order, {"Shipped": 0, "StockCommitted": 0})
         yield from _took(order, {}, 0)
+
+
+def _undone_before(order: Order, ending: Event) -> Iterator[Violation]:
+    for done, undone in UNDOES.items():
+        known = [event for event in order.have("FactRecorded") if event.body is not None and event.body.fact == undone]
+        if order.have(done) and known and _after(known[0], ending):
+            cause = f"it was cancelled before {undone} was known"
+            yield _whole(order.order_id, hops.hop_to(order, undone), "order", cause)
 
 
 def _counts(order: Order, due: dict[str, int]) -> Iterator[Violation]:

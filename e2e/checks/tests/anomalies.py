@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 from shop.common.v1.common_pb2 import Order, Reason
-from shop.order.v1.events_pb2 import OrderCancelled
+from shop.order.v1.events_pb2 import OrderCancellationRequested, OrderCancelled
 from shop.shipping.v1.events_pb2 import Shipped
 
 from e2e.checks.tests.planting import (
@@ -101,6 +101,22 @@ def _in_another_partition(history: History) -> None:
     altered("DeliveryProgressed", COMPLETED, partition=1)(history)
 
 
+def _too_soon(history: History) -> None:
+    """Order cancelled it first, and heard of the last undo then."""
+    stored = history.stored
+    ending = next(n for n, row in enumerate(stored) if is_it(row, "OrderCancelled", TOO_LARGE))
+    fact = max(n for n, row in enumerate(stored[:ending]) if row.entity == stored[ending].entity)
+    first, last = stored[fact], stored[ending]
+    stored[fact] = replace(last, seq=first.seq, version=first.version)
+    stored[ending] = replace(first, seq=last.seq, version=last.version)
+
+
+def _step_left_out(history: History) -> None:
+    step = next(row for row in history.stored if is_it(row, "DeliveryProgressed", COMPLETED))
+    history.stored.remove(step)
+    history.published = [row for row in history.published if row.message_id != step.message_id]
+
+
 def _one_id_for_two(history: History) -> None:
     altered("StockCommitted", COMPLETED, message_id=_completed_is("PaymentCompleted"))(history)
 
@@ -128,6 +144,7 @@ def _at(check: str, what: str, plant: Plant, order_id: str, hop: str, service: s
 
 
 _CANCELLED = OrderCancelled(order=Order(order_id=COMPLETED), reason=Reason.REASON_TIMED_OUT)
+_ASKED = OrderCancellationRequested(order=Order(order_id=STOPPED), reason=Reason.REASON_TIMED_OUT)
 _SHIPPED = Shipped(order=Order(order_id=TOO_LARGE), tracking_number="SP-1")
 
 ANOMALIES = (
@@ -188,6 +205,28 @@ ANOMALIES = (
         never("OrderCancellationRequested", REFUSED),
         REFUSED,
         "shipping: OrderCancellationRequested -> CancellationRefused",
+    ),
+    _at(
+        "ends-once",
+        "a deadline after the ending",
+        said("order", f"order/{STOPPED}", _ASKED),
+        STOPPED,
+        "order: OrderCancelled -> OrderCancellationRequested",
+    ),
+    _at(
+        "ends-once",
+        "a step of the delivery that was left out",
+        _step_left_out,
+        COMPLETED,
+        "shipping: nothing known -> DeliveryProgressed",
+    ),
+    _at(
+        "all-or-nothing",
+        "cancelled before the last undo was known",
+        _too_soon,
+        TOO_LARGE,
+        "payment: ShipmentFailed -> PaymentRefunded",
+        "order",
     ),
     _at(
         "all-or-nothing",
