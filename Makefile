@@ -10,7 +10,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 
 .DEFAULT_GOAL := help
 .PHONY: help run stop logs demo bench test-order test-status test-inventory health-check \
-	test test-unit test-integration test-e2e simulate prove lint setup setup-dev gen lock clean
+	test test-unit test-integration test-e2e simulate mutants prove lint setup setup-dev gen lock clean
 
 help:  ## what there is to say
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ simulate: setup-dev  ## HISTORIES simulated shops in each mode, with faults, eac
 
 simulated-%:
 	@$(BIN)/python -m e2e.simulated --mode $* --histories $(HISTORIES)
+
+mutants: setup-dev  ## the engine and the deciders broken in one way at a time, each to be found by the check named for it
+	@$(BIN)/python -m e2e.mutants --at-once 2
 
 lint: setup-dev  ## style, types, import rules, the contract
 	@$(BIN)/ruff check --quiet .
