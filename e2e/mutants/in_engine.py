@@ -7,8 +7,6 @@ BATCH = "services/engine/batch.py"
 IDS = "services/engine/ids.py"
 MEMORY = "services/engine/memory.py"
 MESSAGES = "services/engine/messages.py"
-SELDOM = 600
-"""Histories for what needs a kill at one moment of a few, and nobody who mends it by coming again."""
 WORLD = "e2e/simulated/world.py"
 """There is what a service's runner does with offsets."""
 NOTIFICATION = "services/notification/decider.py"
@@ -19,18 +17,24 @@ _NO_STATE = Edit(
     "    if command.about in states.get(Told, order_id).texts:\n        return []\n",
     "",
 )
+_STRUCK = """\
+            for point in ("after-commit", "amid-publish", "before-mark", "before-offset-commit"):
+                self._faults.reach(point, {message.type for message in messages})
+"""
+"""A kill that would come later in the cycle comes here."""
 _WRITE = "            transaction.write(batch.changes)\n            self._lap("
 
 PUBLISHING = (
     Mutant(
-        "Offsets are committed before the transaction",
+        "A participant's offsets are committed before the transaction",
         "ends-once",
         [
             Edit(
                 WORLD,
                 "        self._running.cycle(records, commands)\n        self.group.done(records)\n",
-                "        self.group.done(records)\n        self.group.commit()\n"
-                "        self._running.cycle(records, commands)\n",
+                "        if not self.participant.keeps_log:\n"
+                "            self.group.done(records)\n            self.group.commit()\n"
+                "        self._running.cycle(records, commands)\n        self.group.done(records)\n",
             )
         ],
     ),
@@ -42,11 +46,9 @@ PUBLISHING = (
                 LOOP,
                 _WRITE,
                 "            new = [StoredEvent(0, *e, None) for e in batch.changes.events if e.topic is not None]\n"
-                "            self._publisher.publish(new, None)\n"
-                '            self._faults.reach("after-commit", {m.type for m in messages})\n' + _WRITE,
+                "            self._publisher.publish(new, None)\n" + _STRUCK + _WRITE,
             )
         ],
-        histories=SELDOM,
     ),
     Mutant(
         "A request is answered before the commit",
@@ -56,11 +58,9 @@ PUBLISHING = (
                 LOOP,
                 _WRITE,
                 "            for answer, result in batch.answers:\n                answer(result)\n"
-                "            batch.answers.clear()\n"
-                '            self._faults.reach("after-commit", {m.type for m in messages})\n' + _WRITE,
+                "            batch.answers.clear()\n" + _STRUCK + _WRITE,
             )
         ],
-        histories=SELDOM,
     ),
     Mutant(
         "Events are marked before they are acknowledged",
@@ -82,7 +82,6 @@ PUBLISHING = (
         "What an earlier life left is not published at the start",
         "published",
         [Edit(LOOP, "        self.publish(None, frozenset())\n        for command", "        for command")],
-        histories=SELDOM,
     ),
     Mutant(
         "New events wait for a sweep",
@@ -171,13 +170,14 @@ DECIDING = (
         ],
     ),
     Mutant(
-        "Poison drops what comes after it in the batch",
+        "Poison drops what comes after it in a participant's batch",
         "ends-once",
         [
             Edit(
                 LOOP,
                 'f"Undecodable: {error}"))\n                continue\n',
-                'f"Undecodable: {error}"))\n                break\n',
+                'f"Undecodable: {error}"))\n                if self._participant.keeps_log:\n'
+                "                    continue\n                break\n",
             )
         ],
     ),
