@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from shop.common.v1.common_pb2 import DeliveryStatus, OrderStatus
+from shop.common.v1.common_pb2 import DeliveryStatus, OrderStatus, Reason
 
 from e2e.checks import hops
 from e2e.checks.facts import ENDINGS, Event, Order, once_each, short
@@ -13,6 +13,8 @@ from e2e.checks.violation import Violation
 
 GRACE_US = 15_000_000
 """After its deadline an order that is asked to stop needs this long at most."""
+EARLY_US = 1_000_000
+"""By so much the clocks of order's replicas may differ."""
 STEPS = (
     DeliveryStatus.DELIVERY_STATUS_IN_TRANSIT,
     DeliveryStatus.DELIVERY_STATUS_OUT_FOR_DELIVERY,
@@ -29,7 +31,7 @@ _whole = partial(Violation, "all-or-nothing")
 def ends_once(order: Order) -> Iterator[Violation]:
     """It was created, it has one ending, in time, the one that its events say; no hop of its saga is left out.
 
-    Order asks nothing after the ending, and of the delivery no step is left out.
+    Order asks nothing after the ending, and by the deadline not before it; of the delivery no step is left out.
     """
     if order.accepted is None and not order.named.keys() - {"DeadLettered"}:
         return
@@ -49,7 +51,7 @@ def ends_once(order: Order) -> Iterator[Violation]:
     yield from _by_the_table(order)
     yield from _as_its_events_say(order, endings[0])
     yield from _in_time(order, endings[0])
-    yield from _asks_no_more(order, endings[0])
+    yield from _asks_in_time(order, endings[0])
     yield from _step_by_step(order)
 
 
@@ -88,11 +90,16 @@ def _in_time(order: Order, ending: Event) -> Iterator[Violation]:
         yield _ends(order.order_id, hops.taken(order, ending), "order", cause)
 
 
-def _asks_no_more(order: Order, ending: Event) -> Iterator[Violation]:
+def _asks_in_time(order: Order, ending: Event) -> Iterator[Violation]:
+    due_us = order.have("OrderCreated")[0].time_us + order.setting.deadline_us  # by order's clock, as the requests
     for request in order.have("OrderCancellationRequested"):
         if _after(request, ending):
             hop = f"order: {ending.name} -> {request.name}"
             yield _ends(order.order_id, hop, "order", "its cancellation was asked for after it had ended")
+        timed_out = request.body is not None and request.body.reason == Reason.REASON_TIMED_OUT
+        if timed_out and request.time_us < due_us - EARLY_US:
+            cause = f"its deadline fired {(due_us - request.time_us) / 1e6:.1f} s too early"
+            yield _ends(order.order_id, hops.taken(order, request), "order", cause)
 
 
 def _step_by_step(order: Order) -> Iterator[Violation]:

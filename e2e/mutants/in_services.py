@@ -95,6 +95,24 @@ ENDING = (
         ],
     ),
     Mutant(
+        "The deadline fires at once",
+        "ends-once",
+        [Edit(ORDER, "StartTimer(entity, DEADLINE, policy.deadline_s)", "StartTimer(entity, DEADLINE, 0.0)")],
+        BOTH,
+    ),
+    Mutant(
+        "Payment does not say that a charge failed, and no deadline fires",
+        "ends-once",
+        [
+            Edit(
+                PAYMENT,
+                "        return [*effects, Event(entity, events.PaymentFailed(order=order, detail=detail))]\n",
+                "        del detail\n        return effects\n",
+            ),
+            Edit(ORDER, '    return [_ask(state, command.entity_id, "REASON_TIMED_OUT")]\n', "    return []\n"),
+        ],
+    ),
+    Mutant(
         "A user is not told of a cancelled order",
         "ends-once",
         [

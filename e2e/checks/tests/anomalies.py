@@ -27,6 +27,7 @@ from e2e.checks.tests.planting import (
     status,
 )
 from e2e.checks.tests.shop import (
+    BEGIN_US,
     COMPLETED,
     DEADLINE_US,
     LATE,
@@ -212,6 +213,13 @@ ANOMALIES = (
         said("order", f"order/{STOPPED}", _ASKED),
         STOPPED,
         "order: OrderCancelled -> OrderCancellationRequested",
+    ),
+    _at(
+        "ends-once",
+        "a deadline that is too early",
+        altered("OrderCancellationRequested", LATE, time_us=BEGIN_US + DEADLINE_US // 2),
+        LATE,
+        "order: nothing known -> OrderCancellationRequested",
     ),
     _at(
         "ends-once",
