@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 PANEL = "Operate"
 REST_WITHIN_S = 60.0
+DEADLINE_S = 30.0
+Deadline = Annotated[
+    float,
+    typer.Option(envvar="ORDER_DEADLINE_S", help="The deadline that the shop was started with, in seconds."),
+]
 ORDER = typer.Argument(help="An order's id.", show_default=False)
 
 app = typer.Typer()
@@ -21,6 +26,7 @@ app = typer.Typer()
 def check(
     as_json: AsJson = False,
     within: Annotated[float, typer.Option(help="Seconds to wait for the shop to be at rest.")] = REST_WITHIN_S,
+    deadline: Deadline = DEADLINE_S,
 ) -> None:
     """Read all topics and all stores, and check that every order ended once and that stock and money add up.
 
@@ -37,7 +43,7 @@ def check(
     from e2e.checks import check as checked
     from e2e.checks.violation import Violation
 
-    history = _history(within, quiet=as_json)
+    history = _history(within, deadline, quiet=as_json)
     violations = checked(history)
     if as_json:
         found = {"orders": len(history.accepted), "checks": CHECKS, "violations": violations}
@@ -57,7 +63,7 @@ def check(
 
 
 @app.command(rich_help_panel=PANEL)
-def explain(order_id: Annotated[str, ORDER]) -> None:
+def explain(order_id: Annotated[str, ORDER], deadline: Deadline = DEADLINE_S) -> None:
     """Print what every service did with an order, in the order of time, and what is wrong with it.
 
     From the topics and the stores themselves, not from a read model. It changes nothing.
@@ -68,13 +74,13 @@ def explain(order_id: Annotated[str, ORDER]) -> None:
     from e2e.explain import explain as explained
     from sagaproof.errors import CommandError
 
-    history = _history(0.0, quiet=True)
+    history = _history(0.0, deadline, quiet=True)
     if order_id not in history.accepted and not any(found.key == order_id for found in history.published):
         raise CommandError(f"there is no order {order_id}", ["sagaproof orders  lists them"])
     print(explained(history, order_id), end="")
 
 
-def _history(within_s: float, *, quiet: bool) -> "History":
+def _history(within_s: float, deadline_s: float, *, quiet: bool) -> "History":
     """Of the shop that runs here; raises CommandError where it cannot be read, or is not at rest in time."""
     import grpc
     from confluent_kafka import KafkaException
@@ -97,6 +103,7 @@ def _history(within_s: float, *, quiet: bool) -> "History":
             addresses,
             [topic.name for topic in TOPICS],
             rest_within_s=within_s,
+            deadline_us=round(deadline_s * 1_000_000),
             tell=(lambda _line: None) if quiet else complain,
         )
     except NotAtRest as error:
