@@ -5,7 +5,6 @@ from sqlalchemy import exc
 
 from services.engine.database_url import engine_url, sqlite_path
 from services.engine.migrations import REVISION
-from services.engine.postgres import PostgresStore
 from services.engine.sqlite import SqliteStore
 from services.engine.store import Store
 
@@ -22,7 +21,11 @@ def open_store(database_url: str) -> Store:
     except (ValueError, exc.ArgumentError) as error:
         raise DatabaseError(str(error)) from error
     path = sqlite_path(database_url)
-    return SqliteStore(path) if path else PostgresStore(database_url)
+    if path:
+        return SqliteStore(path)
+    from services.engine.postgres import PostgresStore  # noqa: PLC0415 a quarter of the CPU of a start
+
+    return PostgresStore(database_url)
 
 
 def _check_revision(url: str) -> None:
