@@ -21,6 +21,8 @@ from sagaproof.postgres_node import PostgresError, Server
 START_S = 30.0
 STOP_S = 8.0
 _POLL_S = 0.05
+_LEFT_OVER = "pre-existing shared memory block"
+"""What a server says that finds processes of one that was killed: they are about to end by themselves."""
 
 
 class RunningServer:
@@ -40,7 +42,10 @@ class RunningServer:
         alive = self._process.start(self.spec.command(), self.spec.folder)
         deadline = time.monotonic() + START_S
         while not self.spec.answers():
-            if not alive() or time.monotonic() > deadline:
+            late = time.monotonic() > deadline
+            if not alive() and not late and _LEFT_OVER in logfile.tail(self.log):
+                alive = self._process.start(self.spec.command(), self.spec.folder)
+            elif not alive() or late:
                 self.stop()
                 raise PostgresError(f"PostgreSQL did not start; the end of {self.log}:\n{logfile.tail(self.log)}")
             time.sleep(_POLL_S)
