@@ -54,7 +54,8 @@ test-integration: setup-dev  ## against a real broker
 test-e2e: setup-dev  ## against the whole shop
 	@$(PYTEST) -m "e2e and not prove"
 
-prove: setup-dev  ## 50,000 histories in the simulation, then whole shops with every service killed at every crash point
+prove: setup-dev  ## every cell of the matrix and 50,000 histories simulated, then whole shops killed at every crash point
+	@$(BIN)/python -m e2e.simulated --matrix
 	@$(MAKE) --no-print-directory simulate HISTORIES=25000
 	@$(PYTEST) -m e2e
 

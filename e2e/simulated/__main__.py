@@ -2,6 +2,7 @@
 
 Says what they were like and how fast it went, and stops at the first one in which the checks find anything. A seed
 gives the same history everywhere: the digest of the same ones is the same.
+With `--matrix` instead: every row of the saga table x every crash point x both modes, as a table.
 """
 
 import argparse
@@ -16,9 +17,12 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 import msgspec
+from rich.console import Console
+from rich.table import Table
 
 from e2e.checks import check
 from e2e.explain import explain
+from e2e.simulated.cells import CELLS, POINTS, Cell, histories, struck
 from e2e.simulated.drawn import draw
 from e2e.simulated.run import simulate
 from services.saga import Mode
@@ -29,6 +33,8 @@ ORDERS = 20
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 1 if something was wrong."""
     given = _parse(arguments)
+    if given.matrix:
+        return _matrix()
     endings, faults, digest = Counter[str](), Counter[str](), hashlib.sha256()
     took_s, took_cpu_s, began_s = 0.0, 0.0, time.monotonic()
     for seed in range(given.seed, given.seed + given.histories):
@@ -62,12 +68,47 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _matrix() -> int:
+    """The exit code: 1 if any cell is not right."""
+    table = Table(title="c choreographed, o orchestrated: a kill there did no harm")
+    table.add_column("row", no_wrap=True)
+    for point in POINTS:
+        table.add_column(point.replace("-", "\n"))
+    rows: dict[str, dict[str, str]] = {}
+    wrong: list[str] = []
+    for cell in CELLS:
+        said = _cell(cell, wrong)
+        points = rows.setdefault(cell.row_name, dict.fromkeys(POINTS, ""))
+        points[cell.point] += f"{said} "
+    for name, points in rows.items():
+        table.add_row(name, *points.values())
+    Console().print(table)
+    print(f"{len(CELLS)} cells: {'nothing is wrong' if not wrong else f'{len(wrong)} are wrong'}")
+    print("\n".join(wrong), end="\n" if wrong else "")
+    return 1 if wrong else 0
+
+
+def _cell(cell: Cell, wrong: list[str]) -> str:
+    """What stands in the table; what is wrong is put to `wrong`."""
+    history = None
+    for seed, history in histories(cell):
+        violations = check(history)
+        if violations:
+            wrong.append("\n  ".join([f"{cell}, seed {seed}:", *map(str, violations)]))
+            return "[red]X[/red]"
+    if history is None or not struck(cell, history):
+        wrong.append(f"{cell}: was not reached")
+        return "[red]?[/red]"
+    return f"[green]{cell.mode[0]}[/green]"
+
+
 def _parse(arguments: Sequence[str]) -> Any:
     parser = argparse.ArgumentParser(prog="python -m e2e.simulated", description=__doc__)
     parser.add_argument("--histories", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1, help="of the first one")
     parser.add_argument("--mode", choices=get_args(Mode), default="choreographed")
     parser.add_argument("--orders", type=int, default=ORDERS, help="in each")
+    parser.add_argument("--matrix", action="store_true", help="every cell of the matrix instead")
     return parser.parse_args(arguments)
 
 
