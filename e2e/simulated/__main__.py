@@ -70,10 +70,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _matrix() -> int:
     """The exit code: 1 if any cell is not right."""
-    table = Table(title="c choreographed, o orchestrated: a kill there did no harm")
+    legend = "; ".join(f"{n} {point}" for n, point in enumerate(POINTS, 1))
+    table = Table(caption=f"{legend}. c choreographed, o orchestrated: a kill there did no harm.")
     table.add_column("row", no_wrap=True)
-    for point in POINTS:
-        table.add_column(point.replace("-", "\n"))
+    for n in range(1, len(POINTS) + 1):
+        table.add_column(str(n))
     rows: dict[str, dict[str, str]] = {}
     wrong: list[str] = []
     for cell in CELLS:
