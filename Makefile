@@ -43,7 +43,7 @@ health-check: setup  ## how every process is
 	@$(SAGAPROOF) health
 
 test: setup-dev lint  ## everything that proves it
-	@$(PYTEST) -m "not prove" $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered
+	@$(PYTEST) -m "not prove" $(SIDE_BY_SIDE) --durations=15 --cov --cov-report=term:skip-covered
 
 test-unit: setup-dev  ## without a broker
 	@$(PYTEST) -m "not integration and not e2e"

@@ -1,7 +1,7 @@
 """How the tests run side by side (`make test`), each worker taking one group after the other.
 
 Those that need a whole shop are one group, so that there is one shop at a time, and come first: they take the longest.
-Others are a group for each file, which shares what is slow to start.
+Others are a group for each file, which shares what is slow to start, but for those that share nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 WHOLE_SHOP = ("e2e/test_", "bench/tests/test_whole")
+BY_THEMSELVES = ("services/tests/", "e2e/simulated/tests/test_histories")
+"""Tests that share nothing, and of which some take long."""
 COVERED = "services/"
 """Where coverage is measured: it costs half of the speed, of the processes that tests start too."""
 
 
 class SideBySide(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        return "shop" if nodeid.startswith(WHOLE_SHOP) else nodeid.partition("::")[0]
+        if nodeid.startswith(WHOLE_SHOP):
+            return "shop"
+        return nodeid if nodeid.startswith(BY_THEMSELVES) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
@@ -44,7 +48,9 @@ def _turn(item: pytest.Item) -> tuple[int, str, int]:
         callspec = getattr(item, "callspec", None)
         rank = {"test_whole_histories.py": 1, "test_bad_days.py": 2, "test_dead_letters.py": 2}.get(item.path.name, 0)
         return 0, callspec.params.get("shop", "") if callspec else "", rank
-    return 1 if item.get_closest_marker("integration") else 2, "", 0
+    if item.get_closest_marker("integration"):
+        return 1, "", 0
+    return 2, "", 0 if item.nodeid.startswith(BY_THEMSELVES) else 1
 
 
 @pytest.hookimpl(wrapper=True)
