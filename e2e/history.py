@@ -104,6 +104,13 @@ class Poisoned(msgspec.Struct, frozen=True):
     services: Sequence[str]
 
 
+class DealtWith(msgspec.Struct, frozen=True):
+    """A dead letter that an operator has replayed or discarded."""
+
+    service: str
+    dead_letter_id: str
+
+
 class FaultSpan(msgspec.Struct, frozen=True):
     """Something was broken from `from_us` until it was whole again at `to_us`."""
 
@@ -135,4 +142,5 @@ class History(msgspec.Struct):
     accounts: dict[str, Balance] = {}
     statuses: dict[str, StatusAtEnd] = {}
     poisoned: list[Poisoned] = []
+    dealt_with: list[DealtWith] = []
     faults: list[FaultSpan] = []

@@ -26,7 +26,7 @@ from shop.payment.v1.service_pb2_grpc import PaymentServiceStub
 from shop.status.v1 import lists_pb2 as lists
 from shop.status.v1.service_pb2_grpc import StatusServiceStub
 
-from e2e.history import Accepted, Balance, History, Mode, Published, StatusAtEnd, StockLevel, Stored
+from e2e.history import Accepted, Balance, DealtWith, History, Mode, Published, StatusAtEnd, StockLevel, Stored
 
 RPC_WITHIN_S = 30.0
 SILENT_MAX_S = 15.0
@@ -85,6 +85,7 @@ def _taken(shop: Addresses, mode: Mode, topics: Sequence[str], deadline_us: int,
     for service, address in shop.admin.items():
         if service not in _READ_MODELS:
             history.stored += _stored(service, address)
+        history.dealt_with += _dealt_with(service, address)
     tell(f"{len(history.stored)} events of {len(shop.admin) - len(_READ_MODELS)} stores")
     history.accepted = {order.order_id: order for order in _accepted(history.published)}
     history.stock = _stock(shop.public["inventory"], history.stored)
@@ -212,6 +213,20 @@ def _stored(service: str, address: str) -> Iterator[Stored]:
             if not page:
                 return
             after = page[-1].seq
+
+
+def _dealt_with(service: str, address: str) -> Iterator[DealtWith]:
+    with grpc.insecure_channel(address) as channel:
+        stub, after = AdminServiceStub(channel), ""
+        while True:
+            request = admin.ListDeadLettersRequest(after_id=after, limit=PAGE)
+            page = stub.ListDeadLetters(request, timeout=RPC_WITHIN_S, wait_for_ready=True).dead_letters
+            for letter in page:
+                if letter.status != admin.DeadLetterStatus.DEAD_LETTER_STATUS_OPEN:
+                    yield DealtWith(service, letter.id)
+            if not page:
+                return
+            after = page[-1].id
 
 
 def _accepted(published: Sequence[Published]) -> Iterator[Accepted]:

@@ -1,4 +1,4 @@
-"""One check of the dead-letter topics: they hold what was poisoned, once, and nothing else."""
+"""One check of the dead-letter topics: they hold what was poisoned, once, and nothing else that is still open."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Letter = tuple[str, str, int, int]
 
 
 def dead_letters(facts: Facts) -> Iterator[Violation]:
-    """Each poisoned record is a dead letter of each service that must refuse it, and no other record is one."""
+    """Each poisoned record is a dead letter of each service that must refuse it, and no other record is one.
+
+    But for those that an operator has dealt with: what came of them, the other checks see.
+    """
     found: dict[Letter, Event] = {}
     for event in facts.events:
         if event.name != "DeadLettered" or not event.records or event.body is None:
@@ -33,8 +36,11 @@ def dead_letters(facts: Facts) -> Iterator[Violation]:
         hop = hops.hop_of(letter[0], poison.name if poison else "")
         order_id = poison.order_id if poison else ""
         yield _wrong(order_id, hop, letter[0], f"{_place(letter)} was poisoned, and is no dead letter of it")
+    dealt_with = {(each.service, each.dead_letter_id) for each in facts.history.dealt_with}
     for letter in sorted(found.keys() - due):
         event = found[letter]
+        if (event.service, event.body.id) in dealt_with:
+            continue
         cause = f"{_place(letter)} was not poisoned, and is a dead letter of it: {event.body.cause}"
         yield _wrong(event.order_id, _hop(event), event.service, cause)
 

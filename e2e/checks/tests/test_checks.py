@@ -12,9 +12,9 @@ from shop.payment.v1.commands_pb2 import ChargePayment
 from e2e.checks import CHECKS, check
 from e2e.checks.tests.anomalies import ANOMALIES, Anomaly, stands_still
 from e2e.checks.tests.planting import altered, dead_lettered, is_it, never_said, poisoned, said
-from e2e.checks.tests.shop import COMPLETED, DEADLINE_US, right_history
+from e2e.checks.tests.shop import COMPLETED, DEADLINE_US, NO_FUNDS, right_history
 from e2e.checks.tests.slices import by_product, by_user
-from e2e.history import FaultSpan, Poisoned, Published
+from e2e.history import DealtWith, FaultSpan, Poisoned, Published
 
 
 def test_a_right_history_has_no_violation() -> None:
@@ -126,3 +126,14 @@ def test_poison_beside_an_order_does_not_excuse_a_record_that_was_never_publishe
     never_said("OrderCompleted", COMPLETED)(history)
 
     assert [violation.hop for violation in check(history, ["published"])] == ["order: Shipped -> OrderCompleted"]
+
+
+def test_a_dead_letter_that_an_operator_has_dealt_with_is_not_wrong_any_more() -> None:
+    history = right_history()
+    dead_lettered("inventory", 3, NO_FUNDS)(history)
+
+    assert [violation.service for violation in check(history, ["dead-letters"])] == ["inventory"]
+
+    history.dealt_with.append(DealtWith("inventory", "orders/0/3"))
+
+    assert check(history, ["dead-letters"]) == []
