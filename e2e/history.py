@@ -40,7 +40,10 @@ class Observed(msgspec.Struct, frozen=True):
 
 
 class Published(msgspec.Struct, frozen=True):
-    """A Kafka record. `source` is the service that said it; all headers that are missing are ''."""
+    """A Kafka record. `source` is the service that said it; all headers that are missing are ''.
+
+    time_us: when it happened, by the clock of who said it; 0 if that is missing
+    """
 
     topic: str
     partition: int

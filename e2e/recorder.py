@@ -27,6 +27,7 @@ from shop.status.v1 import lists_pb2 as lists
 from shop.status.v1.service_pb2_grpc import StatusServiceStub
 
 from e2e.history import Accepted, Balance, DealtWith, History, Mode, Published, StatusAtEnd, StockLevel, Stored
+from services.engine.messages import Undecodable, parse_time
 
 RPC_WITHIN_S = 30.0
 SILENT_MAX_S = 15.0
@@ -185,9 +186,17 @@ def _record(message: Any) -> Published:
         header("ce_id"),
         header("ce_causationid"),
         header("ce_source").rpartition("/")[2],
-        message.timestamp()[1] * 1000,
+        _time_us(headers.get("ce_time") or b""),
         message.value() or b"",
     )
+
+
+def _time_us(header: bytes) -> int:
+    """When it happened, by its sender's clock, as in the stores; 0 of what does not say so."""
+    try:
+        return parse_time(header)
+    except Undecodable:
+        return 0
 
 
 def _stored(service: str, address: str) -> Iterator[Stored]:
