@@ -16,6 +16,8 @@ from services.status.fold import BY_PHASE, BY_USER, ENDINGS, OPEN, StatusState
 
 LOOKED_AT_MAX = 2000
 """Orders that one page looks at. Where few match, it ends with fewer than were asked for."""
+READ_AT_ONCE = 200
+"""Orders that one query reads where a filter may drop some: by the page's limit it could be one at a time."""
 
 Order = Found[StatusState]
 
@@ -29,10 +31,11 @@ async def page_of(commands: Commands, asked: OrderFilter, after: Place | None, l
     """The next `limit` orders that match."""
     wanted = _matches(asked)
     place = None if after is None else (after.position, after.order_id)
+    at_once = min(max(limit, READ_AT_ONCE), LOOKED_AT_MAX) if asked.ListFields() else limit
     orders: list[Order] = []
     looked_at = 0
     while looked_at < LOOKED_AT_MAX:
-        found = await _behind(commands, asked, place, limit)
+        found = await _behind(commands, asked, place, at_once)
         looked_at += len(found)
         for order in found:
             place = (order.position, order.id)
@@ -40,7 +43,7 @@ async def page_of(commands: Commands, asked: OrderFilter, after: Place | None, l
                 orders.append(order)
                 if len(orders) == limit:
                     return Page(orders, Place(position=place[0], order_id=place[1]))
-        if len(found) < limit:
+        if len(found) < at_once:
             return Page(orders, None)
     assert place is not None
     return Page(orders, Place(position=place[0], order_id=place[1]))

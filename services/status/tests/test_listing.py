@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import pytest
 from shop.common.v1.common_pb2 import OrderStatus, Reason
@@ -110,6 +111,24 @@ def test_where_few_of_many_match_a_page_ends_early_and_the_next_goes_on(
     looks = count()
     assert pages(model, asked, 5, lambda: next(looks)) == [wanted]
     assert next(looks) == 3
+
+
+def test_a_page_of_one_does_not_read_one_order_at_a_time_where_few_match(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ms in range(300):
+        model.see(story(order_id(ms), "CANCELLED"))
+    reads = 0
+    page = model.store.page
+
+    def counted(*asked: Any, **options: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return page(*asked, **options)
+
+    monkeypatch.setattr(model.store, "page", counted)
+    assert pages(model, OrderFilter(reason=Reason.REASON_TIMED_OUT), 1) == []
+    assert reads <= 2
 
 
 def test_open_orders_are_counted_by_status_up_to_a_bound(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
