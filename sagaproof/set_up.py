@@ -25,7 +25,7 @@ import sys
 import time
 from pathlib import Path
 
-from sagaproof import jars
+from sagaproof import jars, protoc
 from sagaproof.settings import state_home
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,13 +96,8 @@ def venv_stamp() -> dict[str, str]:
         return {}
 
 
-def proto_files() -> list[Path]:
-    """What is generated: all of ours and the vendored buf/validate (google's come with the packages that own them)."""
-    return [path for path in sorted(PROTO.rglob("*.proto")) if path.relative_to(PROTO).parts[0] != "google"]
-
-
 def gen_key() -> str:
-    files = proto_files()
+    files = protoc.proto_files(PROTO)
     return digest(LAYOUT, LOCKS["build"], *[str(path.relative_to(PROTO)) for path in files], *files)
 
 
@@ -266,24 +261,14 @@ def generate() -> None:
     fresh = ROOT / "gen.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    files = proto_files()
-    services = [path for path in files if re.search(r"^service ", path.read_text(), re.MULTILINE)]
     [site] = VENV.glob("lib/python*/site-packages")
-    protoc = [home / "bin" / "python", "-m", "grpc_tools.protoc", f"-I{PROTO}", f"-I{site}"]
-    plugin = f"--plugin=protoc-gen-mypy_grpc={home / 'bin' / 'protoc-gen-mypy_grpc'}"
-    if files:
-        run_tool([*protoc, f"--python_out={fresh}", f"--pyi_out={fresh}", *files], what="protoc")
-    if services:
-        grpc = [plugin, f"--grpc_python_out={fresh}", f"--mypy_grpc_out={fresh}"]
-        run_tool([*protoc, *grpc, *services], what="protoc")
-    for folder in {parent for path in fresh.rglob("*.py") for parent in path.relative_to(fresh).parents}:
-        if folder.parts:
-            (fresh / folder / "__init__.py").touch()
-            (fresh / folder / "py.typed").touch()
+    for command in protoc.commands(home / "bin", site, fresh, PROTO):
+        run_tool(command, what="protoc")
+    protoc.make_packages(fresh)
     (fresh / ".stamp").write_text(gen_key())
     shutil.rmtree(GEN, ignore_errors=True)
     fresh.rename(GEN)
-    progress.done(f"{len(files)} files")
+    progress.done(f"{len(protoc.proto_files(PROTO))} files")
 
 
 def fetch_jars(home: Path) -> None:
