@@ -46,6 +46,8 @@ CHANNEL_OPTIONS: Sequence[tuple[str, str | int]] = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    # A pod that comes back has another address: its name is looked up again as often as that, and not every 30 s.
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
     # A peer that vanished without a word during a call is noticed within 15 s; it matters for the watch stream. Servers
     # must allow it (grpc.http2.min_ping_interval_without_data_ms), or they break the stream from time to time.
     ("grpc.keepalive_time_ms", 10_000),

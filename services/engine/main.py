@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -37,6 +38,7 @@ from services.engine.rpc import Commands, Validation
 from services.engine.runner import Runner
 from services.engine.scrape import AtScrape, StateGauge
 from services.engine.settings import EngineSettings
+from services.engine.store import Store
 from services.engine.telemetry import OnEvents, Telemetry
 from services.engine.topic_reader import TopicReader
 
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
 
 STOP_WITHIN_S = 9.0
 RPC_GRACE_S = 1.0
+DATABASE_AGAIN_S = 0.5
+CONNECTION_AGE_GRACE_S = 30
+"""How long a call may go on over a connection that has reached its age: the watch stream begins anew after it."""
 
 _SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),  # a port that is taken is an error
@@ -101,9 +106,10 @@ async def _serve(given: EngineSettings, service: Service) -> str:
         loop.add_signal_handler(number, end)
 
     try:
-        parts = _Parts(given, service, end)
+        store = await _store(given, stop)
     except DatabaseError as error:
-        return str(error)
+        return problems[0] if problems else str(error)
+    parts = _Parts(given, service, store, end)
     health_servicer = _health_servicer()
     try:
         http.serve(given.host, given.http_port, parts.health)
@@ -133,6 +139,23 @@ async def _serve(given: EngineSettings, service: Service) -> str:
     return problems[0]
 
 
+async def _store(given: EngineSettings, stop: asyncio.Event) -> Store:
+    """Waits until the database is there and migrated, as long as settings say. Raises DatabaseError."""
+    give_up_at_s = time.monotonic() + given.database_wait_s
+    waiting = False
+    while True:
+        try:
+            return await asyncio.to_thread(open_store, given.database_url)
+        except DatabaseError as error:
+            if stop.is_set() or time.monotonic() >= give_up_at_s:
+                raise
+            if not waiting:
+                log.warning("waiting for the database", extra={"cause": str(error)})
+            waiting = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), DATABASE_AGAIN_S)
+
+
 def _calm_the_collector() -> None:
     """A batch makes thousands of objects and next to no cycles: a tenth of all time went into looking for them."""
     gc.collect()
@@ -148,7 +171,7 @@ def _health_servicer() -> Any:
 class _Parts:
     """The engine's parts of one process, started and stopped in order."""
 
-    def __init__(self, given: EngineSettings, service: Service, end: Callable[[str], None]) -> None:
+    def __init__(self, given: EngineSettings, service: Service, store: Store, end: Callable[[str], None]) -> None:
         participant = service.participant
         self.given = given
         self.participant = participant
@@ -156,7 +179,7 @@ class _Parts:
         self.health = Health()
         self.mailbox = Mailbox()
         self.faults = Faults()
-        self.store = open_store(given.database_url)
+        self.store = store
         if service.on_change_elsewhere is not None:
             self.store.listen(service.on_change_elsewhere)
         self.commands = Commands(self.mailbox, self.store)
@@ -240,12 +263,20 @@ def _beside(given: EngineSettings) -> Path:
 
 
 async def _listen(address: str, service: Service, parts: _Parts, health_servicer: Any) -> grpc.aio.Server:
-    server = grpc.aio.server(interceptors=[Observed(parts.spans), Validation()], options=_SERVER_OPTIONS)
+    options = [*_SERVER_OPTIONS, *_connection_age(parts.given.grpc_connection_age_s)]
+    server = grpc.aio.server(interceptors=[Observed(parts.spans), Validation()], options=options)
     service.register(server, parts.commands)
     untyped: Any = health_pb2_grpc
     untyped.add_HealthServicer_to_server(health_servicer, server)
     await _start(server, address, [service.grpc_service, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name])
     return server
+
+
+def _connection_age(age_s: float | None) -> list[tuple[str, int]]:
+    if age_s is None:
+        return []
+    grace_ms = CONNECTION_AGE_GRACE_S * 1000
+    return [("grpc.max_connection_age_ms", round(age_s * 1000)), ("grpc.max_connection_age_grace_ms", grace_ms)]
 
 
 async def _listen_admin(address: str, parts: _Parts) -> grpc.aio.Server:

@@ -19,6 +19,8 @@ class EngineSettings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     database_url: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`
     host:         where gRPC and HTTP listen; admin_host: where the AdminService does
     faults:       whether faults may be injected
+    database_wait_s: how long a start waits for a database that is not there, or not migrated yet
+    grpc_connection_age_s: clients are asked to connect anew after that, and so find replicas that have come since
     inbox_keep_s: how long ids are kept; at least the longest time after which a message may come again
     otel_...:     OpenTelemetry's own variables; whatever else there is of them, its SDK reads by itself
     """
@@ -33,6 +35,8 @@ class EngineSettings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     admin_host: str = "127.0.0.1"
     saga_mode: Literal["choreographed", "orchestrated"] = "choreographed"
     faults: bool = False
+    database_wait_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    grpc_connection_age_s: Annotated[float, Meta(ge=1)] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     inbox_keep_s: Annotated[float, Meta(gt=0)] = 7 * 86_400.0
     otel_traces_exporter: Literal["", "none", "otlp", "console"] = ""

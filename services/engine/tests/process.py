@@ -68,8 +68,12 @@ class ServiceProcess:
     def database(self) -> Path:
         return self.folder / f"{self.name}.db"
 
-    def launch(self) -> None:
+    def migrate(self) -> None:
         migrate(self._environment["DATABASE_URL"])
+
+    def launch(self, *, migrated: bool = True) -> None:
+        if migrated:
+            self.migrate()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", f"services.{self.name}"], env=self._environment, stdout=log, stderr=log

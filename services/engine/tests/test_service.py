@@ -342,6 +342,37 @@ def test_a_wrong_setting_is_said_in_one_line(kafka: RunningBroker, tmp_path: Pat
     assert len(second.log.read_text().splitlines()) == 1
 
 
+def test_a_service_that_starts_before_its_database_is_migrated_waits_for_it(
+    kafka: RunningBroker, tmp_path: Path
+) -> None:
+    early = ServiceProcess(tmp_path, kafka.bootstrap_servers, INSTANCE="inventory-early", DATABASE_WAIT_S="60")
+    early.launch(migrated=False)
+    eventually("it says what it waits for", lambda: "waiting for the database" in early.log.read_text())
+    early.migrate()
+    eventually("the service is ready", lambda: early.get("/ready") == 200)
+    early.close()
+
+
+def test_a_service_that_waits_for_its_database_stops_when_it_is_asked_to(kafka: RunningBroker, tmp_path: Path) -> None:
+    early = ServiceProcess(tmp_path, kafka.bootstrap_servers, DATABASE_WAIT_S="60")
+    early.launch(migrated=False)
+    eventually("it says what it waits for", lambda: "waiting for the database" in early.log.read_text())
+    exit_code, took_s = early.terminate()
+    assert (exit_code, took_s < 3) == (0, True)
+
+
+def test_clients_are_asked_to_connect_anew_once_a_connection_has_its_age(kafka: RunningBroker, tmp_path: Path) -> None:
+    given = {"INSTANCE": "inventory-aging", "GRPC_CONNECTION_AGE_S": "1"}
+    aging = ServiceProcess(tmp_path, kafka.bootstrap_servers, **given)
+    aging.start()
+    changes: list[grpc.ChannelConnectivity] = []
+    aging.channel.subscribe(changes.append, try_to_connect=True)
+    eventually("it was connected", lambda: grpc.ChannelConnectivity.READY in changes)
+    eventually("it was asked to go", lambda: changes[-1] is grpc.ChannelConnectivity.IDLE)
+    assert [product.product_id for product in aging.inventory.ListProducts(api.ListProductsRequest()).products]
+    aging.close()
+
+
 def test_faults_are_refused_where_they_are_not_allowed(kafka: RunningBroker, tmp_path: Path) -> None:
     careful = ServiceProcess(tmp_path, kafka.bootstrap_servers, FAULTS="0", INSTANCE="inventory-careful")
     careful.start()
