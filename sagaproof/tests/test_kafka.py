@@ -1,19 +1,22 @@
 """The broker that the launcher brings: it starts, keeps what it was given over `kill -9`, and says what is wrong."""
 
+import os
 import shutil
 import time
 from collections.abc import Generator
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from sagaproof import kafka_admin
+from sagaproof import aot, jars, kafka_admin
 from sagaproof.kafka import RunningBroker, broker
 from sagaproof.kafka_admin import KafkaError, create_topics
 from sagaproof.kafka_node import Broker
 from sagaproof.ports import free_ports
+from sagaproof.settings import state_home
 from services.topics import TOPICS, Topic
 
 pytestmark = pytest.mark.integration
@@ -102,3 +105,20 @@ def test_its_folder_may_have_any_name(running: RunningBroker, tmp_path: Path) ->
     with broker(folder, topics=[ORDERS], home=running.spec.home) as started:
         send(started, b"x")
     shutil.rmtree(folder)
+
+
+def test_its_classes_are_loaded_ahead_of_time_where_set_up_could_do_that(running: RunningBroker) -> None:
+    cache = aot.cache(state_home(os.environ), version(aot.JVM))
+    assert cache.exists(), "set-up makes it, or leaves it empty where it cannot be made"
+    mapped = {entry.path for entry in psutil.Process(running.pid).memory_maps()}
+    assert (str(cache) in mapped) == (cache.stat().st_size > 0)
+
+
+def test_without_a_cache_that_fits_it_starts_all_the_same(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    libs = jars.folder(home)
+    libs.parent.mkdir(parents=True)
+    libs.symlink_to(jars.folder(state_home(os.environ)))
+    aot.cache(home, version(aot.JVM)).write_bytes(b"made by another JVM")
+    with broker(tmp_path / "broker", home=home) as started:
+        assert started.bootstrap_servers
