@@ -24,6 +24,7 @@ class Request:
     """Something that is asked for until it is answered: each time with the same ids.
 
     cause_id: what the events that it causes make their ids of, as the service's own servicer gives it
+    answered: whether the answer, which may be a refusal, has come
     """
 
     def __init__(self, service: str, cause_id: str, body: Proto, on_reply: Callable[[], None]) -> None:
@@ -31,6 +32,7 @@ class Request:
         self._cause_id = cause_id
         self._body = body
         self._on_reply = on_reply
+        self.answered = False
 
     def message(self, now_us: int, answered: Callable[[], bool]) -> Message:
         """For the service's mailbox. `answered` says whether the answer is to reach us."""
@@ -38,7 +40,8 @@ class Request:
         def answer(result: Reply | Refusal | Exception) -> None:
             if isinstance(result, Exception):
                 raise result
-            if answered() and isinstance(result, Reply):
+            self.answered = answered()
+            if self.answered and isinstance(result, Reply):
                 self._on_reply()
 
         body = self._body

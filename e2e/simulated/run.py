@@ -59,14 +59,16 @@ class DoesNotEnd(Exception):
 
 def simulate(scenario: Scenario, seed: int) -> History:
     """What happens to a shop. Raises DoesNotEnd, and whatever error a service does not handle."""
-    run = _Run(scenario, random.Random(seed))
+    run = Run(scenario, random.Random(seed))
     for _ in range(STEPS_MAX):
         if not run.step():
             return take(scenario, run.services, run.broker, run.customers, run.faults, run.poisoned, run.clock.now_us)
     raise DoesNotEnd(f"after {STEPS_MAX} steps with seed {seed}")
 
 
-class _Run:
+class Run:
+    """A shop and its scenario, a step at a time; whoever drives it may ask and break more than the scenario says."""
+
     def __init__(self, scenario: Scenario, choose: random.Random) -> None:
         self.clock = Clock(START_US)
         self.broker = Broker()
@@ -82,7 +84,7 @@ class _Run:
         self.services = self._build()
         self._weights = {name: (choose.random() + 0.02) * HURRY.get(name, 1.0) for name in self.services}
         for service in self.services.values():
-            self._start(service)
+            self.start(service)
         self._plan()
 
     def step(self) -> bool:
@@ -154,7 +156,7 @@ class _Run:
                 armed = engine_faults.Fault(fault.point, "kill", fault.type, fault.nth)
                 self.services[fault.service].faults.arm(armed)
             case Kill():
-                self._at_ms(fault.at_ms, partial(self._kill, self.services[fault.service]))
+                self._at_ms(fault.at_ms, partial(self.kill, self.services[fault.service]))
             case Stop():
                 self._at_ms(fault.at_ms, partial(self._stop, self.services[fault.service], fault.for_ms * 1000))
             case Redeliver():
@@ -163,13 +165,13 @@ class _Run:
     # What comes at its time
 
     def _at_ms(self, at_ms: int, do: Callable[[], None]) -> None:
-        self._at_us(START_US + at_ms * 1000, do)
+        self.at_us(START_US + at_ms * 1000, do)
 
-    def _at_us(self, at_us: int, do: Callable[[], None]) -> None:
+    def at_us(self, at_us: int, do: Callable[[], None]) -> None:
         heapq.heappush(self._coming, (at_us, next(self._numbers), do))
 
     def _in_us(self, between_us: tuple[int, int], do: Callable[[], None]) -> None:
-        self._at_us(self.clock.now_us + self._choose.randint(*between_us), do)
+        self.at_us(self.clock.now_us + self._choose.randint(*between_us), do)
 
     def _do_what_has_come(self) -> None:
         while self._coming and self._coming[0][0] <= self.clock.now_us:
@@ -201,11 +203,11 @@ class _Run:
     def _handle(self, service: Service) -> None:
         self._guarded(service, lambda service: service.handle(service.group.take(self._choose, BATCH_MAX)))
 
-    def _start(self, service: Service) -> None:
+    def start(self, service: Service) -> None:
         self._guarded(service, Service.start)
         if service.is_up and service.name == "status":
             for order_id in self.customers.watching:
-                self._look_again(order_id)
+                self.look_again(order_id)
 
     def _guarded(self, service: Service, do: Callable[[Service], None]) -> None:
         try:
@@ -214,15 +216,19 @@ class _Run:
             self._fall(service, "kill", self._choose.randint(*DOWN_US))
 
     def _fall(self, service: Service, kind: str, for_us: int) -> None:
-        """The service is down, and comes back; who waits for its answer asks again."""
-        service.die()
+        """The service is down, and comes back."""
+        self.go_down(service)
         up_us = self.clock.now_us + for_us
         self.faults.append(FaultSpan(kind, service.name, self.clock.now_us, up_us))
-        self._at_us(up_us, partial(self._start, service))
+        self.at_us(up_us, partial(self.start, service))
+
+    def go_down(self, service: Service) -> None:
+        """Who waits for its answer asks again."""
+        service.die()
         for request in self._asking.pop(service.name, []):
             self._ask_again(request)
 
-    def _kill(self, service: Service) -> None:
+    def kill(self, service: Service) -> None:
         if service.is_up:
             self._fall(service, "kill", self._choose.randint(*DOWN_US))
 
@@ -245,20 +251,20 @@ class _Run:
 
     def _place(self, order_id: str, order: Order) -> None:
         def accepted() -> None:
-            self._look_again(order_id)
+            self.look_again(order_id)
             if order.cancel_after_ms is not None:
                 cancel = self.customers.cancel(order_id)
-                self._at_us(self.clock.now_us + order.cancel_after_ms * 1000, partial(self._ask, cancel))
+                self.at_us(self.clock.now_us + order.cancel_after_ms * 1000, partial(self.ask, cancel))
 
-        self._ask(self.customers.place(order_id, order, accepted))
+        self.ask(self.customers.place(order_id, order, accepted))
 
     def _restock(self, number: int, restock: Restock) -> None:
-        self._ask(self.customers.restock(f"restock-{number}", restock))
+        self.ask(self.customers.restock(f"restock-{number}", restock))
 
     def _deposit(self, number: int, deposit: Deposit) -> None:
-        self._ask(self.customers.deposit(f"deposit-{number}", deposit))
+        self.ask(self.customers.deposit(f"deposit-{number}", deposit))
 
-    def _ask(self, request: Request) -> None:
+    def ask(self, request: Request) -> None:
         service = self.services[request.service]
         if not service.is_up:
             self._ask_again(request)
@@ -277,7 +283,7 @@ class _Run:
         service.mailbox.append(request.message(self.clock.now_us, answered))
 
     def _ask_again(self, request: Request) -> None:
-        self._in_us(ASK_AGAIN_US, partial(self._ask, request))
+        self._in_us(ASK_AGAIN_US, partial(self.ask, request))
 
     # What is seen of the services' states
 
@@ -296,6 +302,6 @@ class _Run:
             if isinstance(state, StatusState):
                 self.customers.see(entity.partition("/")[2], state)
 
-    def _look_again(self, order_id: str) -> None:
+    def look_again(self, order_id: str) -> None:
         """What a watch is shown when it begins, or begins anew."""
         self.customers.look(order_id, self.services["status"].store)

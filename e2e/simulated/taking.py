@@ -19,8 +19,9 @@ from e2e.simulated.customers import Customers, reason_of, status_of
 from e2e.simulated.scenario import Scenario
 from e2e.simulated.world import OPENING, Service
 from services.engine.batch import decode_state
-from services.engine.messages import Record, parse_time
+from services.engine.messages import Record, Undecodable, parse_time
 from services.engine.participant import S
+from services.engine.store import Store
 from services.inventory.decider import Stock
 from services.payment.decider import Account
 from services.status.fold import StatusState
@@ -44,50 +45,63 @@ def take(
         ended_us=now_us,
         accepted=customers.accepted,
         observed=customers.observed,
-        published=[_published(record) for log in broker.logs.values() for record in log],
-        stored=[stored for service in services.values() for stored in _stored(service)],
+        published=[published_as(record) for log in broker.logs.values() for record in log],
+        stored=[stored for service in services.values() for stored in stored_by(service.name, service.store)],
         stock={
             product: StockLevel(
                 scenario.stock[product], customers.restocked.get(product, 0), stock.available, stock.reserved
             )
-            for product, stock in _all(services["inventory"], Stock)
+            for product, stock in all_of(services["inventory"].store, Stock)
         },
         accounts={
             user: Balance(OPENING.balance_minor, customers.deposited.get(user, 0), account.balance_minor)
-            for user, account in _all(services["payment"], Account)
+            for user, account in all_of(services["payment"].store, Account)
         },
         statuses={
             order_id: StatusAtEnd(
                 status_of(state.outcome.status), reason_of(Reason.Value(state.outcome.reason)), len(state.seen)
             )
-            for order_id, state in _all(services["status"], StatusState)
+            for order_id, state in all_of(services["status"].store, StatusState)
         },
         poisoned=list(poisoned),
         faults=list(faults),
     )
 
 
-def _published(record: Record) -> Published:
+def published_as(record: Record) -> Published:
+    """A record, as a history has it."""
     headers = record.headers
-    time = headers.get("ce_time", b"")
+
+    def header(name: str) -> str:
+        return headers.get(name, b"").decode("utf-8", "replace")
+
     return Published(
         record.topic,
         record.partition,
         record.offset,
         record.key.decode(),
-        headers.get("ce_type", b"").decode(),
-        headers.get("ce_id", b"").decode(),
-        headers.get("ce_causationid", b"").decode(),
-        headers.get("ce_source", b"").decode().rpartition("/")[2],
-        parse_time(time) if time else 0,
+        header("ce_type"),
+        header("ce_id"),
+        header("ce_causationid"),
+        header("ce_source").rpartition("/")[2],
+        _time_us(headers.get("ce_time", b"")),
         record.value,
     )
 
 
-def _stored(service: Service) -> Iterator[Stored]:
-    for event in service.store.events("", 0, ALL_EVENTS):
+def _time_us(header: bytes) -> int:
+    """0 of what does not say when it happened."""
+    try:
+        return parse_time(header)
+    except Undecodable:
+        return 0
+
+
+def stored_by(service: str, store: Store) -> Iterator[Stored]:
+    """All events of a service's store, in order."""
+    for event in store.events("", 0, ALL_EVENTS):
         yield Stored(
-            service.name,
+            service,
             event.seq,
             event.entity,
             event.version,
@@ -101,6 +115,7 @@ def _stored(service: Service) -> Iterator[Stored]:
         )
 
 
-def _all(service: Service, kind: type[S]) -> Iterator[tuple[str, S]]:
-    for entity, row in service.store.entities(f"{kind.kind}/").items():
+def all_of(store: Store, kind: type[S]) -> Iterator[tuple[str, S]]:
+    """Every entity of a kind, by its id."""
+    for entity, row in store.entities(f"{kind.kind}/").items():
         yield entity.partition("/")[2], decode_state(kind, row.state)

@@ -88,6 +88,7 @@ class Service:
     mailbox:  commands that wait for the next batch
     skew_us:  by how much its clock is before the others'
     due_us:   when its next timer is due, by the world's clock; None if none is, or if it is down
+    paused:   it takes no records and no timers
     """
 
     def __init__(
@@ -98,14 +99,16 @@ class Service:
         failures: dict[int, tuple[int, int]],
         skew_us: int,
         on_change: OnChange,
+        store: MemoryStore | None = None,
     ) -> None:
         self.name = participant.name
         self.participant = participant
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.group = broker.group(participant.topics)
         self.faults = Faults(_kill)
         self.mailbox: list[Message] = []
         self.due_us: int | None = None
+        self.paused = False
         self.skew_us = skew_us
         self._publisher = BrokerPublisher(broker, participant.name, failures)
         self._clock = clock
@@ -119,8 +122,8 @@ class Service:
     @property
     def has_work(self) -> bool:
         """Whether a batch would have anything in it."""
-        if self._engine is None:
-            return False
+        if self._engine is None or self.paused:
+            return self._engine is not None and bool(self.mailbox)
         return bool(self.mailbox or self.group.unread) or (
             self.due_us is not None and self.due_us <= self._clock.now_us
         )
@@ -130,10 +133,30 @@ class Service:
         """Whether something is done already that its store or the broker has not been told."""
         return self._engine is not None and (self._engine.unmarked or self.group.uncommitted)
 
+    def pause(self, paused: bool) -> None:
+        """As an operator does, or takes it back. Not kept over a restart."""
+        self.paused = paused
+        if self._engine is not None:
+            self._engine.hold_timers = paused
+            self._look_at_timers()
+
     def start(self) -> None:
         """A new life. Raises Killed if it ends at once."""
+        self.paused = False
+        self._engine = self._new_engine()
+        self.group.rejoin()
+        self._engine.start()
+        self._look_at_timers()
+
+    def resume(self) -> None:
+        """The same life goes on, of a service that had told all that it has done."""
+        self._engine = self._new_engine()
+        self._engine.look_for_timers()
+        self._look_at_timers()
+
+    def _new_engine(self) -> Engine:
         retry = Retry(_Patience(self._clock), lambda _: None)
-        self._engine = Engine(
+        return Engine(
             self.participant,
             self.store,
             self._publisher,
@@ -143,9 +166,6 @@ class Service:
             self._on_change,
             _Silent(self.participant),
         )
-        self.group.rejoin()
-        self._engine.start()
-        self._look_at_timers()
 
     def handle(self, records: Sequence[Record]) -> None:
         """One batch. Raises Killed if the service dies in it."""
