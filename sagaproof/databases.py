@@ -2,7 +2,8 @@
 
 `python -m sagaproof.databases`, with the wish in the environment (command lines are for everybody to read):
 DATABASE_URLS is what each service will be given, by name, as JSON; DATABASE_ADMIN_URL, where there is one, is the
-administrator of the PostgreSQL server on which these databases and their roles are made first.
+administrator of the PostgreSQL server on which these databases and their roles are made first; DATABASE_WAIT_S, how
+long the server is waited for.
 """
 
 from __future__ import annotations
@@ -15,10 +16,20 @@ from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from services.engine import migrate
 
 CONNECT_WITHIN_S = 5
+AGAIN_S = 0.5
+
+
+def wait_for(url: str, wait_s: float) -> None:
+    """Returns once the server lets us in. Raises psycopg.OperationalError."""
+    away = retry_if_exception_type(psycopg.OperationalError)
+    for attempt in Retrying(retry=away, wait=wait_fixed(AGAIN_S), stop=stop_after_delay(wait_s), reraise=True):
+        with attempt, psycopg.connect(url, connect_timeout=CONNECT_WITHIN_S):
+            pass
 
 
 def make_databases(admin_url: str, urls: Mapping[str, str]) -> None:
@@ -48,12 +59,15 @@ def main() -> int:
     """Gives the exit code; a failure is one line on stderr."""
     urls: dict[str, str] = json.loads(os.environ["DATABASE_URLS"])
     admin_url = os.environ.get("DATABASE_ADMIN_URL")
-    if admin_url:
-        try:
+    first = admin_url or next(iter(urls.values()))
+    try:
+        if first.startswith("postgres"):
+            wait_for(first, float(os.environ.get("DATABASE_WAIT_S", "0")))
+        if admin_url:
             make_databases(admin_url, urls)
-        except psycopg.Error as error:
-            print(f"cannot make the databases: {' '.join(str(error).split())}", file=sys.stderr)
-            return 1
+    except psycopg.Error as error:
+        print(f"cannot make the databases: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
     return migrate.main(list(urls.values()))
 
 
