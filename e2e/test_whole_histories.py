@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from e2e.checks import check
-from e2e.recorder import Addresses, record
+from e2e.reading import Addresses
+from e2e.recorder import record
 from e2e.shop import DEFAULT, ENDS_WITHIN_S, VARIANTS, Shop
 from sagaproof.settings import ADMIN_OFFSET
 from services.topics import TOPICS

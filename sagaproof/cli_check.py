@@ -1,6 +1,9 @@
 # ruff: noqa: PLC0415
 """The checks of whole histories, on the shop that runs: is everything right, and what has become of one order."""
 
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,11 +11,16 @@ import typer
 from sagaproof.cli_common import AsJson, complain
 
 if TYPE_CHECKING:
-    from e2e.history import History
+    from collections.abc import Generator
+
+    from e2e.large import Verdict
+    from e2e.reading import Addresses
 
 PANEL = "Operate"
 REST_WITHIN_S = 60.0
 DEADLINE_S = 30.0
+NOT_KNOWN = 2
+"""The exit code where nothing can be said."""
 Deadline = Annotated[
     float,
     typer.Option(envvar="ORDER_DEADLINE_S", help="The deadline that the shop was started with, in seconds."),
@@ -31,35 +39,51 @@ def check(
     """Read all topics and all stores, and check that every order ended once and that stock and money add up.
 
     It changes nothing. It waits until no order is open and every service has read all that there is, since what is
-    under way looks wrong. Exit code 1 if something is wrong.
+    under way looks wrong. A shop of any size takes the same memory: what is read is filed under TMPDIR, 17 KB an order.
+    Exit code 1 if something is wrong, 2 if that cannot be said: a part does not answer, or there is no rest.
 
     \b
     sagaproof check
     sagaproof check --json | jq .violations
     """
+    from e2e.large import Filed
+    from e2e.large.spill import Spill
+    from e2e.recorder import read
+    from sagaproof.errors import CommandError
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="sagaproof-check-") as folder, _unreadable():
+            filed = Filed(Spill(Path(folder)), round(deadline * 1_000_000))
+            read(_addresses(), _topics(), filed, rest_within_s=within, tell=complain)
+            verdict = filed.check(complain)
+    except CommandError as error:
+        complain("\n  ".join([error.line, *error.details]))
+        raise typer.Exit(NOT_KNOWN) from error
+    say(verdict, as_json=as_json)
+
+
+def say(verdict: "Verdict", *, as_json: bool) -> None:
+    """Prints it and ends the command."""
     import msgspec
 
-    from e2e.checks import CHECKS
-    from e2e.checks import check as checked
-    from e2e.checks.violation import Violation
-
-    history = _history(within, deadline, quiet=as_json)
-    violations = checked(history)
     if as_json:
-        found = {"orders": len(history.accepted), "checks": CHECKS, "violations": violations}
-        print(msgspec.json.encode(found).decode())
-        raise typer.Exit(1 if violations else 0)
-    by_check: dict[str, list[Violation]] = {name: [] for name in CHECKS}
-    for violation in violations:
-        by_check[violation.check].append(violation)
-    for name, found_wrong in by_check.items():
-        print(f"{name:16} {f'{len(found_wrong)} wrong' if found_wrong else 'right'}")
-        for violation in found_wrong:
+        print(msgspec.json.encode({"checks": list(verdict.counts), **verdict._asdict()}).decode())
+    else:
+        _show(verdict)
+    raise typer.Exit(1 if any(verdict.counts.values()) else 0)
+
+
+def _show(verdict: "Verdict") -> None:
+    for name, count in verdict.counts.items():
+        print(f"{name:16} {f'{count} wrong' if count else 'right'}")
+        of_it = [violation for violation in verdict.violations if violation.check == name]
+        for violation in of_it:
             print(f"  {violation}")
-    orders = {violation.order_id for violation in violations if violation.order_id}
+        if len(of_it) < count:
+            print(f"  and {count - len(of_it)} more")
+    orders = {violation.order_id for violation in verdict.violations if violation.order_id}
     if orders:
         print(f"\nsagaproof explain {min(orders)}")
-    raise typer.Exit(1 if violations else 0)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -72,40 +96,49 @@ def explain(order_id: Annotated[str, ORDER], deadline: Deadline = DEADLINE_S) ->
     sagaproof explain 019aa0f5-...
     """
     from e2e.explain import explain as explained
+    from e2e.recorder import record
     from sagaproof.errors import CommandError
 
-    history = _history(0.0, deadline, quiet=True)
+    with _unreadable():
+        history = record(_addresses(), _topics(), rest_within_s=0.0, deadline_us=round(deadline * 1_000_000))
     if order_id not in history.accepted and not any(found.key == order_id for found in history.published):
         raise CommandError(f"there is no order {order_id}", ["sagaproof orders  lists them"])
     print(explained(history, order_id), end="")
 
 
-def _history(within_s: float, deadline_s: float, *, quiet: bool) -> "History":
-    """Of the shop that runs here; raises CommandError where it cannot be read, or is not at rest in time."""
-    import grpc
-    from confluent_kafka import KafkaException
-
-    from e2e.recorder import Addresses, NotAtRest, record
+def _addresses() -> "Addresses":
+    """Of the shop that runs here."""
+    from e2e.reading import Addresses
     from sagaproof.errors import CommandError
     from sagaproof.running import places
-    from services.topics import TOPICS
 
     here = places()
     if here.state is None:
         raise CommandError("nothing runs here", ["start it: sagaproof run"])
-    addresses = Addresses(
+    return Addresses(
         here.state.kafka,
         {service: here.address(service) for service in here.kinds},
         {service: here.admin_address(service) for service in here.kinds},
     )
+
+
+def _topics() -> list[str]:
+    from services.topics import TOPICS
+
+    return [topic.name for topic in TOPICS]
+
+
+@contextmanager
+def _unreadable() -> "Generator[None]":
+    """Raises CommandError where the shop cannot be read, or is not at rest in time."""
+    import grpc
+    from confluent_kafka import KafkaException
+
+    from e2e.recorder import NotAtRest
+    from sagaproof.errors import CommandError
+
     try:
-        return record(
-            addresses,
-            [topic.name for topic in TOPICS],
-            rest_within_s=within_s,
-            deadline_us=round(deadline_s * 1_000_000),
-            tell=(lambda _line: None) if quiet else complain,
-        )
+        yield
     except NotAtRest as error:
         raise CommandError(str(error), ["while orders are placed there is always something under way"]) from error
     except (grpc.RpcError, KafkaException, TimeoutError) as error:

@@ -1,9 +1,8 @@
 """What must be true of every history, whoever wrote it: nine checks, each a pure function. See docs/checks.md.
 
-A shop that is too large to be held at once can be checked in slices, each a history: that of a few users with their
-accounts, all of their orders, and all rows, records, documents and dead letters of these; and that of a few products,
-with all rows and records of their stock, to "stock", "effects-once" and "published" alone. Nothing is compared across
-these. That one message id stands for two events is found inside a slice only.
+A shop that is too large to be held at once is checked in slices, each a history: that of some orders, with all rows,
+records, documents and dead letters of these, and no levels or balances; and what orders share row by row: `shared.py`.
+`e2e/large` does both. That one message id stands for two events is then found inside a slice only.
 """
 
 from __future__ import annotations

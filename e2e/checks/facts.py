@@ -164,12 +164,7 @@ class Facts:
         return found
 
     def _add_stored(self, row: Stored) -> None:
-        name, body = decode(row.type, row.payload)
-        order_id = order_of(body)
-        if not order_id:
-            kind, _, entity_id = row.entity.partition("/")
-            order_id = entity_id if kind in _OF_ORDERS else ""
-        event = Event(row.service, name, body, order_id, row.message_id, row.cause_id, row.time_us, row)
+        event = event_of(row)
         self._add(event)
         self.entities.setdefault((row.service, row.entity), []).append(event)
         self.by_id.setdefault(row.message_id, event)
@@ -206,6 +201,16 @@ class Facts:
             order = self._order(event.order_id)
             order.events.append(event)
             order.named.setdefault(event.name, []).append(event)
+
+
+def event_of(row: Stored) -> Event:
+    """A row of a store, decoded."""
+    name, body = decode(row.type, row.payload)
+    order_id = order_of(body)
+    if not order_id:
+        kind, _, entity_id = row.entity.partition("/")
+        order_id = entity_id if kind in _OF_ORDERS else ""
+    return Event(row.service, name, body, order_id, row.message_id, row.cause_id, row.time_us, row)
 
 
 def decode(type_name: str, payload: bytes) -> tuple[str, Any]:

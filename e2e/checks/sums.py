@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from e2e.checks import hops
-from e2e.checks.facts import Facts, once_each
+from e2e.checks.facts import Event, Facts, Order, once_each
 from e2e.checks.violation import Violation
 from e2e.history import Balance, StockLevel
 
-_stock = partial(Violation, "stock")
 _money = partial(Violation, "money")
+_KEPT_BY = {"stock": "inventory", "money": "payment"}
 
 _MOVES: Mapping[str, tuple[int, int]] = {
     "StockOpened": (1, 0),
@@ -24,38 +24,62 @@ _MOVES: Mapping[str, tuple[int, int]] = {
 """What a piece of an event adds to available and to reserved."""
 
 
+class Shelf:
+    """The stock of one product, as its events add up so far."""
+
+    def __init__(self) -> None:
+        self._available = self._reserved = self._gone = 0
+        self._broken = False
+
+    def take(self, product: str, event: Event) -> str:
+        """The product's next event; what is wrong then. Behind the first that is wrong nothing is looked at."""
+        if event.body is None or self._broken:
+            return ""
+        quantity: int = event.body.quantity
+        to_available, to_reserved = _MOVES.get(event.name, (0, 0))
+        self._available += to_available * quantity
+        self._reserved += to_reserved * quantity
+        self._gone += quantity if event.name == "StockDispatched" else 0
+        self._broken = self._available < 0 or self._reserved < 0
+        if not self._broken:
+            return ""
+        return f"{event.name} leaves {self._available} of {product} available and {self._reserved} reserved"
+
+    def at_end(self, product: str, level: StockLevel) -> str:
+        """What is wrong with the level behind all events."""
+        if self._broken:
+            return ""
+        has, due = level.available + level.reserved, level.initial + level.restocked - self._gone
+        if has != due:
+            return f"of {product} there are {has} pieces, and {due} by what came in and what left"
+        if (level.available, level.reserved) != (self._available, self._reserved):
+            return (
+                f"of {product} {level.available} are available and {level.reserved} reserved, and by its events "
+                f"{self._available} and {self._reserved}"
+            )
+        return f"of {product} there are less than none" if min(level.available, level.reserved) < 0 else ""
+
+
 def stock(facts: Facts) -> Iterator[Violation]:
     """initial + restocked - committed = available + reserved of every product, by the events too; never negative."""
     for product, level in facts.history.stock.items():
-        yield from _product(facts, product, level)
+        shelf = Shelf()
+        for event in once_each(facts.entities.get(("inventory", f"stock/{product}"), ())):
+            yield from moved_wrong("stock", facts.orders.get(event.order_id), event, shelf.take(product, event))
+        yield from stands_wrong("stock", f"stock/{product}", shelf.at_end(product, level))
 
 
-def _product(facts: Facts, product: str, level: StockLevel) -> Iterator[Violation]:
-    available = reserved = gone = 0
-    for event in once_each(facts.entities.get(("inventory", f"stock/{product}"), ())):
-        if event.body is None:
-            continue
-        quantity: int = event.body.quantity
-        to_available, to_reserved = _MOVES.get(event.name, (0, 0))
-        available += to_available * quantity
-        reserved += to_reserved * quantity
-        gone += quantity if event.name == "StockDispatched" else 0
-        if available < 0 or reserved < 0:
-            cause = f"{event.name} leaves {available} of {product} available and {reserved} reserved"
-            yield _stock(event.order_id, hops.taken(facts.orders.get(event.order_id), event), "inventory", cause)
-            return
-    has, due = level.available + level.reserved, level.initial + level.restocked - gone
-    if has != due:
-        cause = f"of {product} there are {has} pieces, and {due} by what came in and what left"
-        yield _stock("", f"inventory: stock/{product}", "inventory", cause)
-    elif (level.available, level.reserved) != (available, reserved):
-        cause = (
-            f"of {product} {level.available} are available and {level.reserved} reserved, and by its events "
-            f"{available} and {reserved}"
-        )
-        yield _stock("", f"inventory: stock/{product}", "inventory", cause)
-    elif min(level.available, level.reserved) < 0:
-        yield _stock("", f"inventory: stock/{product}", "inventory", f"of {product} there are less than none")
+def moved_wrong(check: str, order: Order | None, event: Event, cause: str) -> Iterator[Violation]:
+    """The violation at an event of something shared, if there is a cause."""
+    if cause:
+        yield Violation(check, event.order_id, hops.taken(order, event), event.service, cause)
+
+
+def stands_wrong(check: str, entity: str, cause: str) -> Iterator[Violation]:
+    """The violation at the end of something shared, if there is a cause."""
+    if cause:
+        service = _KEPT_BY[check]
+        yield Violation(check, "", f"{service}: {entity}", service, cause)
 
 
 def money(facts: Facts) -> Iterator[Violation]:
@@ -63,6 +87,18 @@ def money(facts: Facts) -> Iterator[Violation]:
 
     Charges and refunds are those that were published; each is one movement of its account.
     """
+    net_minor = charged(facts)
+    for user, account in facts.history.accounts.items():
+        purse = Purse()
+        for event in once_each(facts.entities.get(("payment", f"account/{user}"), ())):
+            yield from moved_wrong("money", facts.orders.get(event.order_id), event, purse.take(user, event))
+        for cause in purse.at_end(user, account, net_minor.get(user, 0)):
+            yield from stands_wrong("money", f"account/{user}", cause)
+    yield from _moved_once(facts)
+
+
+def charged(facts: Facts) -> dict[str, int]:
+    """User -> charges less refunds, in minor units, as they were published."""
     net_minor: dict[str, int] = {}
     for order in facts.orders.values():
         for name, sign in (("PaymentCompleted", 1), ("PaymentRefunded", -1)):
@@ -70,17 +106,7 @@ def money(facts: Facts) -> Iterator[Violation]:
                 if event.body is not None:
                     user = event.body.order.user_id
                     net_minor[user] = net_minor.get(user, 0) + sign * event.body.amount.amount_minor
-    for user, account in facts.history.accounts.items():
-        yield from _account(user, account, net_minor.get(user, 0))
-        yield from _movements(facts, user, account)
-    yield from _moved_once(facts)
-
-
-def _account(user: str, account: Balance, net_minor: int) -> Iterator[Violation]:
-    gone_minor = account.opening + account.deposited - account.balance
-    if gone_minor != net_minor:
-        cause = f"{gone_minor} left the account of {user}, and its charges less its refunds are {net_minor}"
-        yield _money("", f"payment: account/{user}", "payment", cause)
+    return net_minor
 
 
 _INTO: Mapping[str, Callable[[Any], int]] = {
@@ -90,19 +116,29 @@ _INTO: Mapping[str, Callable[[Any], int]] = {
 }
 
 
-def _movements(facts: Facts, user: str, account: Balance) -> Iterator[Violation]:
-    balance_minor = 0
-    events = facts.entities.get(("payment", f"account/{user}"), [])
-    for event in once_each(events):
-        if event.body is not None and event.name in _INTO:
-            balance_minor += _INTO[event.name](event.body)
-        if balance_minor < 0:
-            cause = f"{event.name} leaves {balance_minor} in the account of {user}"
-            yield _money(event.order_id, hops.taken(facts.orders.get(event.order_id), event), "payment", cause)
-            return
-    if events and account.balance != balance_minor:
-        cause = f"{user} has {account.balance}, and {balance_minor} by what has moved"
-        yield _money("", f"payment: account/{user}", "payment", cause)
+class Purse:
+    """The money of one account, as its movements add up so far."""
+
+    def __init__(self) -> None:
+        self._balance_minor = 0
+        self._moved = self._broken = False
+
+    def take(self, user: str, event: Event) -> str:
+        """The account's next event; what is wrong then. Behind the first that is wrong nothing is looked at."""
+        self._moved = True
+        if event.body is None or self._broken:
+            return ""
+        self._balance_minor += _INTO[event.name](event.body) if event.name in _INTO else 0
+        self._broken = self._balance_minor < 0
+        return f"{event.name} leaves {self._balance_minor} in the account of {user}" if self._broken else ""
+
+    def at_end(self, user: str, account: Balance, net_minor: int) -> Iterator[str]:
+        """What is wrong with the balance behind all movements, and by what was published."""
+        gone_minor = account.opening + account.deposited - account.balance
+        if gone_minor != net_minor:
+            yield f"{gone_minor} left the account of {user}, and its charges less its refunds are {net_minor}"
+        if self._moved and not self._broken and account.balance != self._balance_minor:
+            yield f"{user} has {account.balance}, and {self._balance_minor} by what has moved"
 
 
 def _moved_once(facts: Facts) -> Iterator[Violation]:

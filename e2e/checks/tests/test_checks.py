@@ -13,7 +13,6 @@ from e2e.checks import CHECKS, check
 from e2e.checks.tests.anomalies import ANOMALIES, Anomaly, stands_still
 from e2e.checks.tests.planting import altered, dead_lettered, is_it, never_said, poisoned, said
 from e2e.checks.tests.shop import COMPLETED, DEADLINE_US, NO_FUNDS, right_history
-from e2e.checks.tests.slices import by_product, by_user
 from e2e.history import DealtWith, FaultSpan, Poisoned, Published
 
 
@@ -87,25 +86,6 @@ def test_what_a_poisoned_record_should_have_led_to_may_be_missing() -> None:
 
 def _poison_at(record: Published) -> Poisoned:
     return Poisoned(record.topic, record.partition, record.offset, ["shipping"])
-
-
-@pytest.mark.parametrize("anomaly", ANOMALIES, ids=str)
-def test_in_slices_by_user_and_by_product_an_anomaly_is_caught_as_well(anomaly: Anomaly) -> None:
-    history = right_history()
-    anomaly.plant(history)
-
-    found = [v for each in by_user(history) for v in check(each)]
-    found += [v for each in by_product(history) for v in check(each, ["stock", "effects-once", "published"])]
-
-    expected = anomaly.check, anomaly.order_id, anomaly.hop, anomaly.service
-    assert expected in [(v.check, v.order_id, v.hop, v.service) for v in found]
-
-
-def test_in_slices_a_right_history_has_no_violation() -> None:
-    history = right_history()
-
-    assert [check(each) for each in by_user(history)] == [[]] * 4
-    assert [check(each, ["stock", "effects-once", "published"]) for each in by_product(history)] == [[]]
 
 
 def test_orchestrated_the_first_missing_hop_is_the_orchestrators_if_it_has_sent_no_command() -> None:
