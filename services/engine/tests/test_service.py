@@ -20,6 +20,8 @@ from shop.inventory.v1 import service_pb2 as api
 from shop.order.v1.events_pb2 import OrderCreated
 
 from sagaproof.kafka import RunningBroker, broker
+from sagaproof.kafka_admin import admin as admin_client
+from sagaproof.kafka_admin import create_topics
 from services.engine.messages import encode_headers
 from services.engine.tests.process import ServiceProcess, eventually
 from services.topics import TOPICS
@@ -44,14 +46,29 @@ def shared(kafka: RunningBroker, tmp_path_factory: pytest.TempPathFactory) -> It
     service.close()
 
 
+@pytest.fixture(scope="module")
+def other_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
+    with broker(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
+
+
 @pytest.fixture
-def service(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    """With a broker of its own, for tests that hurt it."""
-    with broker(tmp_path_factory.mktemp("kafka"), topics=TOPICS) as running:
-        service = ServiceProcess(tmp_path, running.bootstrap_servers)
-        service.start()
-        yield service
-        service.close()
+def service(tmp_path: Path, other_kafka: RunningBroker) -> Iterator[ServiceProcess]:
+    """With topics of its own, for tests that hurt it or its broker."""
+    create_topics(other_kafka.bootstrap_servers, TOPICS)
+    service = ServiceProcess(tmp_path, other_kafka.bootstrap_servers)
+    service.start()
+    yield service
+    service.close()
+    delete_topics(other_kafka.bootstrap_servers)
+
+
+def delete_topics(kafka_address: str) -> None:
+    """With them go the offsets of every group."""
+    client: Any = admin_client(kafka_address)
+    for future in client.delete_topics([topic.name for topic in TOPICS]).values():
+        future.result(10)
+    eventually("they are gone", lambda: not {t.name for t in TOPICS} & set(client.list_topics(timeout=5).topics))
 
 
 def order_created(kafka_address: str, *order_ids: str) -> None:
@@ -300,21 +317,17 @@ def test_a_service_that_is_killed_twice_in_a_row_publishes_every_event_under_one
 
 
 def test_a_broker_that_goes_away_makes_a_service_unready_but_not_dead_and_nothing_is_lost(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    service: ServiceProcess, other_kafka: RunningBroker
 ) -> None:
-    with broker(tmp_path_factory.mktemp("kafka"), topics=TOPICS) as running:
-        service = ServiceProcess(tmp_path, running.bootstrap_servers)
-        service.start()
-        running.kill()
-        eventually("it is not ready", lambda: service.get("/ready") == 503)
-        assert service.get("/health") == 200
-        assert "broker" in service.admin.GetInfo(admin.GetInfoRequest(), timeout=10).not_ready_because
-        request = api.RestockRequest(request_id="while-away", product_id="product-1", quantity=1)
-        assert service.inventory.Restock(request, timeout=10).product.available == 101  # it is committed, not yet sent
-        running.start()
-        eventually("it is ready", lambda: service.get("/ready") == 200, 30)
-        assert [key for _, key in published(running.bootstrap_servers, 1)] == ["product-1"]
-        service.close()
+    other_kafka.kill()
+    eventually("it is not ready", lambda: service.get("/ready") == 503)
+    assert service.get("/health") == 200
+    assert "broker" in service.admin.GetInfo(admin.GetInfoRequest(), timeout=10).not_ready_because
+    request = api.RestockRequest(request_id="while-away", product_id="product-1", quantity=1)
+    assert service.inventory.Restock(request, timeout=10).product.available == 101  # it is committed, not yet sent
+    other_kafka.start()
+    eventually("it is ready", lambda: service.get("/ready") == 200, 30)
+    assert [key for _, key in published(bootstrap(service), 1)] == ["product-1"]
 
 
 def test_an_instance_whose_name_another_takes_ends_by_itself(service: ServiceProcess, tmp_path: Path) -> None:
