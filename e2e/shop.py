@@ -11,11 +11,10 @@ import random
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import grpc
@@ -28,11 +27,12 @@ from shop.inventory.v1.service_pb2_grpc import InventoryServiceStub
 from shop.payment.v1 import service_pb2 as payment_pb2
 from shop.payment.v1.service_pb2_grpc import PaymentServiceStub
 
-from e2e.history import Mode
+from e2e.waiting import eventually
 from sagaproof import runstate
 from sagaproof.group import Group
 from sagaproof.ports import free_ports, is_free
 from sagaproof.settings import ADMIN_OFFSET, GRPC_PORTS, HOST, REPLICA_OFFSET, state_home
+from services.saga import Mode
 
 START_WITHIN_S = 150.0
 STOP_WITHIN_S = 20.0
@@ -40,8 +40,6 @@ HEALS_WITHIN_S = 30.0
 ENDS_WITHIN_S = 45.0
 """The deadline of an order, and what it takes to compensate on a busy machine."""
 ENDED = ("COMPLETED", "CANCELLED")
-
-T = TypeVar("T")
 
 
 class Variant(NamedTuple):
@@ -52,32 +50,28 @@ class Variant(NamedTuple):
     postgres: bool = False
 
     @property
+    def name(self) -> str:
+        """Without the mode."""
+        return f"postgres-{self.replicas}-replicas" if self.postgres else "sqlite"
+
+    @property
     def arguments(self) -> list[str]:
         """Of `sagaproof run`."""
         return [*(["--postgres"] if self.postgres else []), "--replicas", str(self.replicas)]
 
 
 VARIANTS = {
-    "choreographed-sqlite": Variant("choreographed"),
-    "orchestrated-sqlite": Variant("orchestrated"),
-    "choreographed-postgres-2-replicas": Variant("choreographed", 2, postgres=True),
-    "orchestrated-postgres-2-replicas": Variant("orchestrated", 2, postgres=True),
+    f"{variant.mode}-{variant.name}": variant
+    for variant in (
+        Variant("choreographed"),
+        Variant("orchestrated"),
+        Variant("choreographed", 2, postgres=True),
+        Variant("orchestrated", 2, postgres=True),
+    )
 }
 DEFAULT = "choreographed-sqlite"
 POSTGRES = [name for name, variant in VARIANTS.items() if variant.postgres]
 ORCHESTRATED = [name for name, variant in VARIANTS.items() if variant.mode == "orchestrated"]
-
-
-def eventually(what: str, probe: Callable[[], T | None], within_s: float) -> T:
-    """The first result of `probe` that is true; AssertionError with `what` after `within_s`."""
-    deadline = time.monotonic() + within_s
-    while True:
-        result = probe()
-        if result:
-            return result
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within_s} s: {what}")
-        time.sleep(0.05)  # between two looks at a condition
 
 
 class Shop:
@@ -86,7 +80,7 @@ class Shop:
     def __init__(self, home: Path, variant: Variant = VARIANTS[DEFAULT], /, **environment: str) -> None:
         self.home = home
         self.mode: Mode = variant.mode
-        self._variant = variant
+        self.variant = variant
         self._base_port, self.port = _ports()
         self.url = f"http://{HOST}:{self.port}"
         self._environment = {
@@ -116,7 +110,7 @@ class Shop:
         environment = {**self._environment, "SAGA_MODE": self.mode}
         with (self.home / "run.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sagaproof", "run", *self._variant.arguments],
+                [sys.executable, "-m", "sagaproof", "run", *self.variant.arguments],
                 env=environment,
                 stdout=log,
                 stderr=log,
@@ -275,13 +269,13 @@ class Shop:
                 admin.Resume(admin_pb2.ResumeRequest(), timeout=15)
 
     def _admins(self, service: str) -> list[AdminServiceStub]:
-        replicas = range(self._variant.replicas)
+        replicas = range(self.variant.replicas)
         return [AdminServiceStub(self._channel(service, ADMIN_OFFSET + n * REPLICA_OFFSET)) for n in replicas]
 
     def restarts(self, name: str) -> int:
         """Of all replicas together."""
         state = runstate.read(self.home)
-        names = [name, *(f"{name}-{n}" for n in range(1, self._variant.replicas))]
+        names = [name, *(f"{name}-{n}" for n in range(1, self.variant.replicas))]
         return sum(state.processes[each].restarts for each in names) if state else 0
 
     def kafka(self) -> str:

@@ -17,8 +17,8 @@ from shop.inventory.v1.commands_pb2 import ReserveInventory
 
 from e2e.conftest import STOCK, write_catalogue
 from e2e.customers import Customers, assert_adds_up
-from e2e.history import Mode
 from e2e.shop import DEFAULT, START_WITHIN_S, VARIANTS, Shop, eventually, running
+from services.saga import Mode
 
 PARCEL_UNITS_MAX = 20
 OTHER: dict[Mode, Mode] = {"choreographed": "orchestrated", "orchestrated": "choreographed"}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from e2e.history import Mode
 from e2e.substrates.substrate import Capability
+from services.saga import Mode
 
 
 class Site(Protocol):

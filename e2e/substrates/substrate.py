@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, NamedTuple, Protocol
 
-from e2e.history import History, Mode
+from e2e.history import History
 from e2e.substrates.poison import Kind
 from services.engine.faults import Point
+from services.saga import Mode
 
 Capability = Literal["kill", "crash-points", "stop", "pause", "broker", "twice", "poison", "database", "replicas"]
 CAPABILITIES: Mapping[Capability, str] = {
@@ -28,6 +29,10 @@ CAPABILITIES: Mapping[Capability, str] = {
     "replicas": "one of a service's replicas leaves, and joins again",
 }
 """What a substrate may be able to do. A scenario that needs what its substrate cannot do is skipped, by this name."""
+
+
+class CannotError(NotImplementedError):
+    """This substrate cannot do what the scenario wants, and the scenario has not said that it needs it."""
 
 
 class Order(NamedTuple):
@@ -58,14 +63,24 @@ class Substrate(Protocol):
 
     can:        what it can do of `CAPABILITIES`
     services:   those that run in its mode
+    processes:  what can be killed but for the broker and the database: each replica of a service, and the gateway
     recovers_within_s: every order ends so soon, time under faults not counted; None where time is not real
     """
 
     name: str
     mode: Mode
     can: Collection[Capability]
-    services: Sequence[str]
     recovers_within_s: float | None
+
+    @property
+    def services(self) -> Sequence[str]: ...
+
+    @property
+    def processes(self) -> Sequence[str]: ...
+
+    def replicas(self, service: str) -> Sequence[str]:
+        """The service's processes."""
+        ...
 
     # Customers and operators. Each asks until it is answered, under one id.
 
@@ -95,10 +110,6 @@ class Substrate(Protocol):
         """Waits for it."""
         ...
 
-    def settle(self) -> None:
-        """Waits until every order that was accepted has ended."""
-        ...
-
     def passes(self, seconds: float) -> None:
         """Lets so much of the shop's time pass: how long a fault is to last."""
         ...
@@ -109,7 +120,7 @@ class Substrate(Protocol):
 
     # Faults
 
-    def kill(self, *services: str) -> None:
+    def kill(self, *processes: str) -> None:
         """Kills them at once, without a chance to tidy up. Returns when all are back."""
         ...
 
