@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from typing import Protocol, cast
+from types import MappingProxyType
+from typing import Any, Protocol, cast
 
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException
@@ -14,6 +15,9 @@ from confluent_kafka.cimpl import NewTopic
 
 START_S = 60
 """How long a broker may take to answer: 2 to 3 s on an idle machine, up to 10 s after `kill -9` on a busy one."""
+
+PLAIN: Mapping[str, Any] = MappingProxyType({})
+"""No TLS and no user; else what services/engine/kafka_access.py makes of the environment."""
 
 
 class KafkaError(RuntimeError):
@@ -31,10 +35,11 @@ class TopicSpec(Protocol):
     def config(self) -> Mapping[str, str]: ...
 
 
-def admin(bootstrap_servers: str) -> AdminClient:
+def admin(bootstrap_servers: str, security: Mapping[str, Any] = PLAIN) -> AdminClient:
     """A client that finds out quickly, and without lines on stderr, whether Kafka answers."""
     return AdminClient(
         {
+            **security,
             "bootstrap.servers": bootstrap_servers,
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 200,
@@ -59,9 +64,10 @@ def wait_until_it_answers(
     timeout_s: float = START_S,
     cluster_id: str | None = None,
     alive: Callable[[], bool] = lambda: True,
+    security: Mapping[str, Any] = PLAIN,
 ) -> None:
     """Return once a broker answers. Raises KafkaError at the deadline, or as soon as `alive` says no."""
-    client = admin(bootstrap_servers)
+    client = admin(bootstrap_servers, security)
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if not alive():
@@ -71,10 +77,16 @@ def wait_until_it_answers(
     raise KafkaError(f"Kafka at {bootstrap_servers} does not answer after {timeout_s:.0f} s")
 
 
-def create_topics(bootstrap_servers: str, topics: Iterable[TopicSpec], *, timeout_s: float = 30) -> list[str]:
+def create_topics(
+    bootstrap_servers: str,
+    topics: Iterable[TopicSpec],
+    *,
+    timeout_s: float = 30,
+    security: Mapping[str, Any] = PLAIN,
+) -> list[str]:
     """Create those that are missing, and wait until all have leaders. Gives the created names. Raises KafkaError."""
     wanted = list(topics)
-    client = admin(bootstrap_servers)
+    client = admin(bootstrap_servers, security)
     deadline = time.monotonic() + timeout_s
     try:
         there = client.list_topics(timeout=timeout_s).topics

@@ -10,7 +10,7 @@ Out: idempotent, acks=all; after a failed delivery everything that was not sent 
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -50,11 +50,11 @@ def _note_error(error: KafkaError) -> None:
 class KafkaPublisher:
     """`services.engine.loop.Publisher` on a broker."""
 
-    def __init__(self, bootstrap_servers: str, source: str, on_progress: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, kafka: Mapping[str, Any], source: str, on_progress: Callable[[], None] = lambda: None) -> None:
         self._source = source
         self._on_progress = on_progress
         self._config: dict[str, Any] = {
-            "bootstrap.servers": bootstrap_servers,
+            **kafka,
             "client.id": source,
             "enable.idempotence": True,
             "acks": "all",
@@ -135,7 +135,7 @@ class KafkaIntake:
 
     def __init__(
         self,
-        bootstrap_servers: str,
+        kafka: Mapping[str, Any],
         group: str,
         instance: str,
         topics: Sequence[str],
@@ -156,7 +156,7 @@ class KafkaIntake:
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **kafka,
                 "client.id": instance,
                 "group.id": group,
                 "group.instance.id": instance,

@@ -27,6 +27,7 @@ from services.engine.database_url import sqlite_path
 from services.engine.faults import Faults
 from services.engine.health import CHECK_WITHIN_S, Health, keep_checking
 from services.engine.kafka import KafkaIntake, KafkaPublisher
+from services.engine.kafka_access import AccessRefused
 from services.engine.loop import Engine
 from services.engine.mailbox import Mailbox
 from services.engine.observed import Observed
@@ -106,8 +107,9 @@ async def _serve(given: EngineSettings, service: Service) -> str:
         loop.add_signal_handler(number, end)
 
     try:
+        await asyncio.to_thread(given.check_access)
         store = await _store(given, stop)
-    except DatabaseError as error:
+    except (AccessRefused, DatabaseError) as error:
         return problems[0] if problems else str(error)
     parts = _Parts(given, service, store, end)
     health_servicer = _health_servicer()
@@ -183,8 +185,8 @@ class _Parts:
         if service.on_change_elsewhere is not None:
             self.store.listen(service.on_change_elsewhere)
         self.commands = Commands(self.mailbox, self.store)
-        self.publisher = KafkaPublisher(given.kafka_bootstrap_servers, participant.name, self.health.beat)
-        self.observer = KafkaObserver(given.kafka_bootstrap_servers, participant.consumer_group, participant.topics)
+        self.publisher = KafkaPublisher(given.kafka, participant.name, self.health.beat)
+        self.observer = KafkaObserver(given.kafka, participant.consumer_group, participant.topics)
         self.spans = _spans(given, participant)
         retry = Retry(self.stopping, self._note_retry)
         engine = Engine(
@@ -199,7 +201,7 @@ class _Parts:
         metrics.tell_build(participant.name, given.saga_mode)
         AtScrape(participant.consumer_group, self.observer, self.store, self.mailbox, service.gauges)
         self.intake = KafkaIntake(
-            given.kafka_bootstrap_servers,
+            given.kafka,
             participant.consumer_group,
             given.instance,
             participant.topics,
@@ -221,7 +223,7 @@ class _Parts:
             self.mailbox,
             self.runner.settle,
             self.observer.positions,
-            lambda: TopicReader(self.given.kafka_bootstrap_servers, f"{self.participant.name}-rebuild"),
+            lambda: TopicReader(self.given.kafka, f"{self.participant.name}-rebuild"),
             _beside(self.given),
             self.stopping,
         )

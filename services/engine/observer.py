@@ -1,6 +1,6 @@
 """What is asked of Kafka beside consuming and publishing, by a client of its own: neither of them waits for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -22,13 +22,11 @@ class Position(NamedTuple):
 class KafkaObserver:
     """Looks at the broker. May be used from any thread."""
 
-    def __init__(self, bootstrap_servers: str, group: str, topics: Sequence[str]) -> None:
+    def __init__(self, kafka: Mapping[str, Any], group: str, topics: Sequence[str]) -> None:
         self._group = group
         self._topics = topics
         # Its types are not complete.
-        self._admin: Any = AdminClient(
-            {"bootstrap.servers": bootstrap_servers, "reconnect.backoff.max.ms": 1000, "logger": LIBRDKAFKA_LOG}
-        )
+        self._admin: Any = AdminClient({**kafka, "reconnect.backoff.max.ms": 1000, "logger": LIBRDKAFKA_LOG})
 
     def ping(self, timeout_s: float) -> None:
         """Raises TransientError if the broker does not answer."""

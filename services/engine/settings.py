@@ -8,12 +8,14 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from services.engine.kafka_access import KafkaSettings
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-class EngineSettings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
-    """Each field is the environment variable of the same name in upper case.
+class EngineSettings(KafkaSettings, frozen=True, rename="upper", kw_only=True):
+    """Each field is the environment variable of the same name in upper case; those of Kafka are in kafka_access.py.
 
     instance:     a stable name of this replica, for static membership: service and ordinal
     database_url: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`
@@ -25,7 +27,6 @@ class EngineSettings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     otel_...:     OpenTelemetry's own variables; whatever else there is of them, its SDK reads by itself
     """
 
-    kafka_bootstrap_servers: str
     database_url: str
     instance: str
     grpc_port: Port

@@ -5,7 +5,7 @@ The consumer is no member of any group: its partitions are assigned by hand, and
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -47,12 +47,12 @@ class Reader(Protocol):
 class TopicReader:
     """`Reader` on a broker. Used by one thread."""
 
-    def __init__(self, bootstrap_servers: str, name: str) -> None:
+    def __init__(self, kafka: Mapping[str, Any], name: str) -> None:
         self._next: dict[Place, int] = {}
         self._cause = "no error was told"
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **kafka,
                 "client.id": name,
                 "group.id": name,  # librdkafka demands one; without subscribe and commit it is never used
                 "enable.auto.commit": False,

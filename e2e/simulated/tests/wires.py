@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import uuid4
 
@@ -77,11 +77,11 @@ class SimulatedWire:
 class KafkaMember:
     """By the intake and the mailbox of the engine, as in a service."""
 
-    def __init__(self, bootstrap_servers: str, group: str, topics: Sequence[str]) -> None:
+    def __init__(self, kafka: Mapping[str, str], group: str, topics: Sequence[str]) -> None:
         self._mailbox = Mailbox()
         self._failures: list[str] = []
         self._intake = KafkaIntake(
-            bootstrap_servers, group, f"{group}-0", topics, self._mailbox, lambda: None, self._failures.append
+            kafka, group, f"{group}-0", topics, self._mailbox, lambda: None, self._failures.append
         )
         self._intake.start()
 
@@ -103,11 +103,11 @@ class KafkaWire:
     """`run` makes the names of groups this wire's own: the broker is shared, its topics are not empty."""
 
     def __init__(self, bootstrap_servers: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
+        self._kafka = {"bootstrap.servers": bootstrap_servers}
         self._run = uuid4().hex[:8]
 
     def publisher(self) -> Publisher:
-        return KafkaPublisher(self._bootstrap_servers, "order")
+        return KafkaPublisher(self._kafka, "order")
 
     def join(self, group: str, topics: Sequence[str]) -> Member:
-        return KafkaMember(self._bootstrap_servers, f"{group}-{self._run}", topics)
+        return KafkaMember(self._kafka, f"{group}-{self._run}", topics)

@@ -70,7 +70,7 @@ def test_a_cycle_is_counted_and_timed_by_phase(life: Life) -> None:
 
 def test_an_outbox_and_open_dead_letters_are_measured_and_lag_is_left_out_where_no_broker_answers(life: Life) -> None:
     registry = CollectorRegistry()
-    nobody = KafkaObserver("127.0.0.1:1", "toy", ["said"])
+    nobody = KafkaObserver({"bootstrap.servers": "127.0.0.1:1"}, "toy", ["said"])
     mailbox = Mailbox()
     AtScrape("toy", nobody, life.store, mailbox, registry=registry)
     life.engine.cycle([Record("said", 0, 9, b"", {}, b"")], [])
@@ -89,7 +89,13 @@ def test_an_outbox_and_open_dead_letters_are_measured_and_lag_is_left_out_where_
 
 def test_scrapes_in_a_row_ask_once(life: Life) -> None:
     registry = CollectorRegistry()
-    AtScrape("toy", KafkaObserver("127.0.0.1:1", "toy", ["said"]), life.store, Mailbox(), registry=registry)
+    AtScrape(
+        "toy",
+        KafkaObserver({"bootstrap.servers": "127.0.0.1:1"}, "toy", ["said"]),
+        life.store,
+        Mailbox(),
+        registry=registry,
+    )
     assert scrape(registry)["sagaproof_outbox_events",] == 0
     _store(life.store, "a", time_us=1)
     assert scrape(registry)["sagaproof_outbox_events",] == 0, "as it was some seconds ago"

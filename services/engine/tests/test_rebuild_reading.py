@@ -46,7 +46,7 @@ def topic(kafka: RunningBroker, admin: Any) -> str:
 
 @pytest.fixture
 def reader(kafka: RunningBroker) -> Iterator[TopicReader]:
-    opened = TopicReader(kafka.bootstrap_servers, "numbers-rebuild")
+    opened = TopicReader({"bootstrap.servers": kafka.bootstrap_servers}, "numbers-rebuild")
     yield opened
     opened.close()
 
