@@ -1,0 +1,53 @@
+# The gateway:
+#
+#   docker build --file images/gateway.Dockerfile --tag sagaproof/gateway:dev .
+#
+# Made as images/services.Dockerfile is, which says why.
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS packages
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
+RUN python -m venv --without-pip /out/opt/venv
+COPY requirements/gateway.txt /lock/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /out/opt/venv/bin/python install \
+        --require-hashes --no-deps --only-binary :all: --no-compile -r /lock/gateway.txt
+RUN python -m compileall -q -s /out --invalidation-mode unchecked-hash /out/opt/venv/lib
+ARG SOURCE_DATE_EPOCH=0
+RUN find /out -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
+
+FROM packages AS code
+COPY requirements/build.txt /lock/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /out/opt/venv/bin/python install \
+        --require-hashes --no-deps --only-binary :all: -r /lock/build.txt
+WORKDIR /from
+COPY proto proto
+COPY sagaproof/__init__.py sagaproof/protoc.py sagaproof/
+RUN /out/opt/venv/bin/python -m sagaproof.protoc /gen
+
+FROM ${PYTHON_IMAGE} AS app
+WORKDIR /out/app
+COPY LICENSE images/probe.py ./
+COPY --from=code /gen gen
+COPY gateway gateway
+RUN python -m compileall -q -s /out --invalidation-mode unchecked-hash /out/app
+ARG SOURCE_DATE_EPOCH=0
+RUN find /out -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
+
+FROM ${PYTHON_IMAGE}
+COPY --from=packages /out/ /
+COPY --from=app /out/ /
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app:/app/gen PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PORT=8080
+WORKDIR /app
+USER 10001:10001
+EXPOSE 8080
+ENTRYPOINT ["python", "-m", "gateway"]
+HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 CMD ["python", "-IS", "/app/probe.py", "PORT"]
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="sagaproof gateway" \
+      org.opencontainers.image.description="HTTP, WebSocket and Server-Sent Events in front of the services" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
