@@ -51,7 +51,9 @@ def _make_database(connection: psycopg.Connection[tuple[object, ...]], database:
     if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone() is None:
         # An administrator who is no superuser may only give away to a role that it is a member of.
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(its_role))
-        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(its_name, its_role))
+        # Whatever the server's own encoding and locale are: text is UTF-8, and compares by code point.
+        utf8 = sql.SQL("TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {} {}").format(its_name, its_role, utf8))
     connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(its_name))
 
 
