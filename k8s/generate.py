@@ -5,7 +5,7 @@ From where: the services and their ports from the launcher, topics from services
 gateway's settings, what a service may read and write on Kafka from the saga and the read models.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from string import Template
 
@@ -15,12 +15,13 @@ from services import saga
 from services.marketing.fold import participant as marketing
 from services.orchestrator.decider import participant as orchestrator
 from services.status.fold import participant as status
-from services.topics import SERVICES, TOPICS, Topic
+from services.topics import PARTITIONS, SERVICES, TOPICS, Topic
 
 ROOT = Path(__file__).resolve().parent
 HEAD = "# Made by `python -m k8s.generate` from the tables of the code: do not edit.\n"
 OPERATOR = "operator"
 """Pods with this name may use every listener of the shop."""
+_SCALED = tuple(name for name in SERVICES if name != "orchestrator")
 MODES: tuple[saga.Mode, ...] = ("choreographed", "orchestrated")
 
 
@@ -59,9 +60,15 @@ def generated() -> dict[Path, str]:
     return {
         **files,
         ROOT / "components/orchestrated/orchestrator.yaml": _service("orchestrator"),
+        ROOT / "base/gateway.yaml": _gateway(),
         ROOT / "base/databases.yaml": _databases(),
         ROOT / "components/kafka-strimzi/topics.yaml": HEAD + "".join(map(_topic, TOPICS)),
         ROOT / "components/kafka-users/users.yaml": HEAD + "".join(map(_user, SERVICES)),
+        ROOT / "components/cloudnative-pg/cluster.yaml": _cluster(),
+        ROOT / "components/cloudnative-pg/databases.yaml": HEAD + "".join(map(_named("database.yaml"), SERVICES)),
+        ROOT / "components/autoscaling/services.yaml": HEAD + "".join(map(_scaled, _SCALED)),
+        ROOT / "components/external-secrets/secrets.yaml": HEAD
+        + "".join(map(_named("external-secret.yaml"), SERVICES)),
     }
 
 
@@ -81,6 +88,16 @@ def _service(name: str) -> str:
             "callers": ", ".join((*callers()[name], OPERATOR)),
         },
     )
+
+
+def _gateway() -> str:
+    called = [service for service, by in callers().items() if "gateway" in by]
+    addresses = (f'- {{name: {name.upper()}_ADDRESS, value: "dns:///{name}:{GRPC_PORTS[name]}"}}' for name in called)
+    edges = (
+        f"- {{to: [{{podSelector: {{matchLabels: {{app.kubernetes.io/name: {name}}}}}}}], ports: [{{port: grpc}}]}}"
+        for name in called
+    )
+    return _filled("gateway.yaml", {"addresses": _lines(12, addresses), "edges": _lines(4, edges)})
 
 
 def _databases() -> str:
@@ -116,6 +133,23 @@ def _user(service: str) -> str:
     ]
     acls = _lines(6, (f"- {{resource: {{{resource}}}, operations: [{operations}]}}" for resource, operations in rules))
     return _filled("user.yaml", {"name": service, "acls": acls})
+
+
+def _cluster() -> str:
+    roles = (
+        f"- {{name: sagaproof_{name}, login: true, passwordSecret: {{name: {name}-database}}}}" for name in SERVICES
+    )
+    return _filled("cluster.yaml", {"roles": _lines(6, roles)})
+
+
+def _scaled(service: str) -> str:
+    triggers = (_filled("trigger.yaml", {"name": service, "group": group}) for group in groups(service))
+    values = {"name": service, "partitions": PARTITIONS, "triggers": "".join(triggers).rstrip()}
+    return _filled("scaled.yaml", values) + _filled("scaler.yaml", values)
+
+
+def _named(template: str) -> Callable[[str], str]:
+    return lambda name: _filled(template, {"name": name})
 
 
 def _lines(indent: int, lines: Iterable[str]) -> str:

@@ -1,0 +1,54 @@
+# ruff: noqa: PLC0415
+"""The shop on a Kubernetes: up, down, status. See docs/kubernetes.md."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from sagaproof.errors import CommandError
+
+app = typer.Typer(
+    name="cluster",
+    help="""The shop on the Kubernetes that your kubeconfig names.
+
+    \b
+    sagaproof cluster up plain
+    sagaproof cluster status
+    sagaproof cluster down
+    """,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+
+@app.command()
+def up(
+    overlay: Annotated[str, typer.Argument(help="plain, kind, eks, or a folder of your own that builds on one.")],
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds until all of it must run.")] = 300,
+) -> None:
+    """Deploy the shop, or bring it up to date; return when all of it runs."""
+    from sagaproof import cluster
+
+    began_at = time.monotonic()
+    cluster.up(cluster.overlay(overlay), print, timeout_s)
+    print(f"the shop is open after {time.monotonic() - began_at:.0f} s")
+
+
+@app.command()
+def down(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Remove the shop with all its orders, stock and money."""
+    from sagaproof import cluster
+
+    if not yes and not typer.confirm(f"remove the namespace {cluster.NAMESPACE} with all data?"):
+        raise CommandError("nothing was removed")
+    cluster.down()
+    print("removed")
+
+
+@app.command()
+def status() -> None:
+    """The shop's pods."""
+    from sagaproof import cluster
+
+    print(cluster.status(), end="")
