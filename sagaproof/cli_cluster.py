@@ -31,7 +31,7 @@ def up(
     from sagaproof import cluster
 
     began_at = time.monotonic()
-    cluster.up(cluster.overlay(overlay), print, timeout_s)
+    cluster.Cluster().up(cluster.overlay(overlay), print, timeout_s)
     print(f"the shop is open after {time.monotonic() - began_at:.0f} s")
 
 
@@ -42,7 +42,7 @@ def down(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] =
 
     if not yes and not typer.confirm(f"remove the namespace {cluster.NAMESPACE} with all data?"):
         raise CommandError("nothing was removed")
-    cluster.down()
+    cluster.Cluster().down()
     print("removed")
 
 
@@ -51,4 +51,4 @@ def status() -> None:
     """The shop's pods."""
     from sagaproof import cluster
 
-    print(cluster.status(), end="")
+    print(cluster.Cluster().pods(), end="")

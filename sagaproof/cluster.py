@@ -6,14 +6,14 @@ finished Jobs away, which cannot be changed. It may be repeated: what is as it s
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from services.topics import SERVICES
 
 OVERLAYS = Path(__file__).resolve().parent.parent / "k8s" / "overlays"
 NAMESPACE = "sagaproof"
+"""That of the overlays. One that builds on them may have another."""
 JOBS = ("databases", "topics")
 ROLES = {f"{service}-database": f"sagaproof_{service}" for service in SERVICES} | {"postgres-admin": "postgres"}
 """The Secrets that the manifests ask for, and the user in each."""
@@ -31,29 +32,8 @@ ROLLOUT_WITHIN_S = 300.0
 DOWN_WITHIN_S = 180.0
 
 
-def kubectl(
-    *arguments: str, given: str | None = None, namespace: str | None = NAMESPACE, timeout_s: float = ASK_WITHIN_S
-) -> str:
-    """What kubectl says. Raises CommandError with its words."""
-    where = ["--namespace", namespace] if namespace else []
-    try:
-        done = subprocess.run(
-            [_program(), *where, *arguments],
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout_s,
-        )
-    except subprocess.TimeoutExpired:
-        raise CommandError(f"kubectl {arguments[0]} took more than {timeout_s:.0f} s") from None
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise CommandError(f"kubectl {arguments[0]}: {lines[-1]}", lines[:-1])
-    return done.stdout
-
-
-def _program() -> str:
+def program() -> str:
+    """kubectl: of the PATH, or that of our venv. Raises CommandError."""
     beside_python = Path(sys.executable).with_name("kubectl")
     found = shutil.which("kubectl") or (str(beside_python) if beside_python.exists() else None)
     if found is None:
@@ -62,7 +42,7 @@ def _program() -> str:
 
 
 def overlay(name: str) -> Path:
-    """The folder of an overlay: one of ours by its name, or a folder with a kustomization.yaml of your own."""
+    """The folder of an overlay: one of ours by its name, or a folder with a kustomization.yaml. Raises CommandError."""
     folder = OVERLAYS / name if (OVERLAYS / name).is_dir() else Path(name)
     if not (folder / "kustomization.yaml").is_file():
         ours = ", ".join(sorted(each.name for each in OVERLAYS.iterdir()))
@@ -70,57 +50,59 @@ def overlay(name: str) -> Path:
     return folder
 
 
-def up(folder: Path, say: Callable[[str], None], timeout_s: float = ROLLOUT_WITHIN_S) -> None:
-    """Applies an overlay and waits until all of it runs. Raises CommandError."""
-    manifests = kubectl("kustomize", str(folder), namespace=None)
-    _ensure_namespace()
-    made = ensure_secrets()
-    if made:
-        say(f"made passwords: {', '.join(made)}")
-    kubectl("delete", "job", *JOBS, "--ignore-not-found", "--wait")
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=manifests, namespace=None)
-    say("applied; waiting until all of it runs")
-    wait_until_rolled_out(timeout_s)
+@dataclass(frozen=True)
+class Cluster:
+    """A namespace of the cluster that KUBECONFIG names. Every method raises CommandError with kubectl's words."""
 
+    namespace: str = NAMESPACE
 
-def wait_until_rolled_out(timeout_s: float = ROLLOUT_WITHIN_S) -> None:
-    """Until every Deployment and StatefulSet of the shop is as it is meant to be. Raises CommandError."""
-    deadline = time.monotonic() + timeout_s
-    names = kubectl("get", "statefulsets,deployments", "--output", "name").split()
-    for name in names:
-        left_s = max(1.0, deadline - time.monotonic())
-        kubectl("rollout", "status", name, f"--timeout={left_s:.0f}s", timeout_s=left_s + ASK_WITHIN_S)
+    def kubectl(self, *arguments: str, given: str | None = None, timeout_s: float = ASK_WITHIN_S) -> str:
+        """What kubectl says."""
+        command = [program(), "--namespace", self.namespace, *arguments]
+        try:
+            done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise CommandError(f"kubectl {arguments[0]} took more than {timeout_s:.0f} s") from None
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["no reason given"]
+            raise CommandError(f"kubectl {arguments[0]}: {lines[-1]}", lines[:-1])
+        return done.stdout
 
+    def up(self, folder: Path, say: Callable[[str], None], timeout_s: float = ROLLOUT_WITHIN_S) -> None:
+        """Applies an overlay of this namespace and waits until all of it runs."""
+        manifests = self.kubectl("kustomize", str(folder))
+        found = self.kubectl("get", "namespace", self.namespace, "--ignore-not-found", "--output", "name")
+        if not found.strip():
+            self.kubectl("create", "namespace", self.namespace)
+        if made := self._make_passwords():
+            say(f"made passwords: {', '.join(made)}")
+        self.kubectl("delete", "job", *JOBS, "--ignore-not-found", "--wait")
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=manifests)
+        say("applied; waiting until all of it runs")
+        self.wait_until_rolled_out(timeout_s)
 
-def down(timeout_s: float = DOWN_WITHIN_S) -> None:
-    """Removes the namespace, with all data. Raises CommandError."""
-    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", namespace=None, timeout_s=timeout_s)
+    def wait_until_rolled_out(self, timeout_s: float = ROLLOUT_WITHIN_S) -> None:
+        """Until every Deployment and StatefulSet is as it is meant to be."""
+        deadline = time.monotonic() + timeout_s
+        for name in self.kubectl("get", "statefulsets,deployments", "--output", "name").split():
+            left_s = max(1.0, deadline - time.monotonic())
+            self.kubectl("rollout", "status", name, f"--timeout={left_s:.0f}s", timeout_s=left_s + ASK_WITHIN_S)
 
+    def down(self) -> None:
+        """Removes the namespace, with all data."""
+        self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", timeout_s=DOWN_WITHIN_S)
 
-def status() -> str:
-    """The pods, as kubectl shows them. Raises CommandError."""
-    return kubectl("get", "pods", "--output", "wide")
+    def pods(self) -> str:
+        """As kubectl shows them."""
+        return self.kubectl("get", "pods", "--output", "wide")
 
-
-def password_of(secret: str) -> str:
-    """Of a role of `ROLES`. Raises CommandError."""
-    found: Any = json.loads(kubectl("get", "secret", secret, "--output", "json"))
-    return base64.b64decode(found["data"]["password"]).decode()
-
-
-def ensure_secrets() -> list[str]:
-    """Makes a password where there is none yet. Gives the names of those that were made."""
-    there = {name.removeprefix("secret/") for name in kubectl("get", "secrets", "--output", "name").split()}
-    missing = {name: user for name, user in ROLES.items() if name not in there}
-    if missing:
-        kubectl("create", "-f", "-", given=json.dumps(_secrets(missing)))
-    return list(missing)
-
-
-def _ensure_namespace() -> None:
-    found = kubectl("get", "namespace", NAMESPACE, "--ignore-not-found", "--output", "name", namespace=None)
-    if not found.strip():
-        kubectl("create", "namespace", NAMESPACE, namespace=None)
+    def _make_passwords(self) -> list[str]:
+        """Where there are none yet. Gives the names of the Secrets that were made."""
+        there = {name.removeprefix("secret/") for name in self.kubectl("get", "secrets", "--output", "name").split()}
+        missing = {name: user for name, user in ROLES.items() if name not in there}
+        if missing:
+            self.kubectl("create", "-f", "-", given=json.dumps(_secrets(missing)))
+        return list(missing)
 
 
 def _secrets(users: Mapping[str, str]) -> dict[str, Any]:
@@ -135,11 +117,3 @@ def _secret(name: str, user: str) -> dict[str, Any]:
         "metadata": {"name": name, "labels": {"app.kubernetes.io/part-of": "sagaproof"}},
         "stringData": {"username": user, "password": secrets.token_urlsafe(PASSWORD_BYTES)},
     }
-
-
-def images(folder: Path) -> Sequence[str]:
-    """The images that an overlay runs, each once."""
-    lines = kubectl("kustomize", str(folder), namespace=None).splitlines()
-    return sorted(
-        {line.split("image:", 1)[1].strip() for line in lines if line.strip().removeprefix("- ").startswith("image:")}
-    )
