@@ -13,8 +13,13 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-WHOLE_SHOP = ("e2e/test_", "bench/tests/test_whole")
+pytest_plugins = ["e2e.report.plugin"]
+
+SCENARIOS = "e2e/scenarios/"
+WHOLE_SHOP = ("e2e/test_", SCENARIOS, "bench/tests/test_whole")
 BY_THEMSELVES = ("services/tests/", "e2e/simulated/tests/test_histories")
+SIMULATED = "[simulated-"
+"""In the name of a scenario's case that needs no shop."""
 """Tests that share nothing, and of which some take long."""
 COVERED = "services/"
 """Where coverage is measured: it costs half of the speed, of the processes that tests start too."""
@@ -22,7 +27,7 @@ COVERED = "services/"
 
 class SideBySide(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(WHOLE_SHOP):
+        if nodeid.startswith(WHOLE_SHOP) and SIMULATED not in nodeid:
             return "shop"
         return nodeid if nodeid.startswith(BY_THEMSELVES) else nodeid.partition("::")[0]
 
@@ -42,12 +47,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _turn(item: pytest.Item) -> tuple[int, str, int]:
     """Of a test: the shops one variant after the other, then what starts brokers, then the rest.
 
-    The whole history of a shop is looked at late, but before it is poisoned with records that nobody has stored.
+    Scenarios come first: they know what they have done to a shop, and check all of its history. What comes last puts
+    records there that nobody has stored.
     """
     if item.get_closest_marker("e2e"):
         callspec = getattr(item, "callspec", None)
+        on = callspec.params.get("substrate", callspec.params.get("shop")) if callspec else None
         rank = {"test_whole_histories.py": 1, "test_bad_days.py": 2, "test_dead_letters.py": 2}.get(item.path.name, 0)
-        return 0, callspec.params.get("shop", "") if callspec else "", rank
+        return 0, getattr(on, "variant", on) or "", -1 if item.nodeid.startswith(SCENARIOS) else rank
     if item.get_closest_marker("integration"):
         return 1, "", 0
     return 2, "", 0 if item.nodeid.startswith(BY_THEMSELVES) else 1

@@ -78,7 +78,7 @@ def svg(found: Bench) -> bytes:
 def _panel(root: Element, panel: Panel, phases: Sequence[Phase]) -> None:
     seconds = sum(len(phase.series) for phase in phases)
     every = [line.value(second) for phase in phases for second in phase.series for line in panel.lines]
-    low, high = _bounds([value for value in every if value], logarithmic=panel.logarithmic)
+    low, high = bounds([value for value in every if value], logarithmic=panel.logarithmic)
 
     def x(second: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * second / max(seconds, 1)
@@ -87,7 +87,7 @@ def _panel(root: Element, panel: Panel, phases: Sequence[Phase]) -> None:
         share = math.log10(max(value, low) / low) / math.log10(high / low) if panel.logarithmic else value / high
         return panel.top + PANEL * (1 - share)
 
-    for tick in _ticks(low, high, logarithmic=panel.logarithmic):
+    for tick in ticks(low, high, logarithmic=panel.logarithmic):
         _line(root, LEFT, y(tick), WIDTH - RIGHT, y(tick), GRID)
         _text(root, LEFT - 6, y(tick) + 4, f"{tick:,.0f}", FAINT, anchor="end")
     _text(root, LEFT, panel.top - 8, panel.title, INK)
@@ -120,13 +120,13 @@ def _parts(series: Sequence[Second], line: Line) -> list[list[tuple[int, float]]
     return [part for part in parts if part]
 
 
-def _ticks(low: float, high: float, *, logarithmic: bool) -> list[float]:
+def ticks(low: float, high: float, *, logarithmic: bool) -> list[float]:
     if not logarithmic:
         return [high * n / TICKS for n in range(TICKS + 1)]
     return [low * 10**n for n in range(round(math.log10(high / low)) + 1)]
 
 
-def _bounds(values: Sequence[float], *, logarithmic: bool) -> tuple[float, float]:
+def bounds(values: Sequence[float], *, logarithmic: bool) -> tuple[float, float]:
     """Whole decades around the values, or from 0 to a round number above them."""
     if not logarithmic:
         return 0.0, _round_up(max(values, default=1.0))

@@ -21,13 +21,17 @@ WIDTH = 100
 """Columns."""
 _INDENT, _WHAT, _WHERE = 25, 34, 25
 """Columns before what happened, for it, and for topic, partition and offset."""
+MARK = "==="
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _BEFORE, _AFTER = -1, 1_000_000
 """Depths of what comes before and after all events of the same time."""
 
 
-class _Line(NamedTuple):
-    """depth: how many causes within the order led to it, as a cause stands above what it led to."""
+class Line(NamedTuple):
+    """One thing that happened to an order. A fault or poison begins with `MARK` in `what`, and has no `who`.
+
+    depth: how many causes within the order led to it, as a cause stands above what it led to
+    """
 
     at_us: int
     depth: int
@@ -43,17 +47,23 @@ def explain(history: History, order_id: str) -> str:
     order = facts.orders.get(order_id)
     if order is None:
         return f"order {order_id}: nothing is known of it\n"
-    lines = [*_events(order), *_customers(order)]
-    begin_us = _begin_us(order, lines)
-    lines += _poison(order, begin_us)
-    lines += _faults(history.faults, begin_us, max((line.at_us for line in lines), default=history.ended_us))
-    lines.sort(key=lambda line: line[:2])
+    begin_us, lines = timeline(history, order)
     wrong = [violation for violation in violations(facts) if violation.order_id == order_id]
     text = [*_head(order, history), "", *(row for line in lines for row in _show(line, begin_us)), ""]
     return "\n".join([*text, *_at_rest(order), *_wrong(wrong), ""]).replace(_NO_BREAK, " ")
 
 
-def _begin_us(order: Order, lines: list[_Line]) -> int:
+def timeline(history: History, order: Order) -> tuple[int, list[Line]]:
+    """When it began, and all that happened to it, in the order of time."""
+    lines = [*_events(order), *_customers(order)]
+    begin_us = _begin_us(order, lines)
+    lines += _poison(order, begin_us)
+    lines += _faults(history.faults, begin_us, max((line.at_us for line in lines), default=history.ended_us))
+    lines.sort(key=lambda line: line[:2])
+    return begin_us, lines
+
+
+def _begin_us(order: Order, lines: list[Line]) -> int:
     """When order accepted it, by its own clock; if it never has, when something was first heard of the order."""
     created = order.have("OrderCreated")
     if created:
@@ -71,10 +81,10 @@ def _head(order: Order, history: History) -> Iterator[str]:
         yield f"{items} for {accepted.user_id}; {history.mode}, deadline {history.deadline_us / 1e6:g} s"
 
 
-def _events(order: Order) -> Iterator[_Line]:
+def _events(order: Order) -> Iterator[Line]:
     causes = {event.message_id: event.cause_id for event in order.events}
     for event in order.events:
-        yield _Line(event.time_us, _depth(event, causes), event.service, _what(event), _ids(event), _where(event))
+        yield Line(event.time_us, _depth(event, causes), event.service, _what(event), _ids(event), _where(event))
 
 
 def _depth(event: Event, causes: Mapping[str, str]) -> int:
@@ -137,38 +147,38 @@ def _where(event: Event) -> str:
     return f"not on {topic}" if topic else ""
 
 
-def _customers(order: Order) -> Iterator[_Line]:
+def _customers(order: Order) -> Iterator[Line]:
     if order.accepted:
-        yield _Line(order.accepted.at_us, _AFTER, "customer", "is told that it is accepted")
+        yield Line(order.accepted.at_us, _AFTER, "customer", "is told that it is accepted")
     for seen in order.observed:
         what = " ".join(filter(None, ("sees", seen.status, seen.reason, f"seq {seen.seq}")))
-        yield _Line(seen.at_us, _AFTER, "customer", what)
+        yield Line(seen.at_us, _AFTER, "customer", what)
 
 
-def _poison(order: Order, begin_us: int) -> Iterator[_Line]:
+def _poison(order: Order, begin_us: int) -> Iterator[Line]:
     """Of poison without a time it is not known when it came."""
     for event in order.slipped:
         who = ", ".join(event.unread_by) or "nobody"
-        what = f"=== poison at {_where(event)}: {event.name or 'of no type'}, to be refused by {who}"
-        yield _Line(event.time_us or begin_us, _BEFORE, "", what)
+        what = f"{MARK} poison at {_where(event)}: {event.name or 'of no type'}, to be refused by {who}"
+        yield Line(event.time_us or begin_us, _BEFORE, "", what)
 
 
-def _faults(faults: list[FaultSpan], begin_us: int, end_us: int) -> Iterator[_Line]:
+def _faults(faults: list[FaultSpan], begin_us: int, end_us: int) -> Iterator[Line]:
     """Those that were in play while something happened to the order."""
     for fault in faults:
         if fault.from_us > end_us or fault.to_us < begin_us:
             continue
         name = f"{fault.kind} of {fault.target}"
         since = f", for {(begin_us - fault.from_us) / 1e6:.3f} s already" if fault.from_us < begin_us else ""
-        yield _Line(max(fault.from_us, begin_us), _BEFORE, "", f"=== {name}{since}")
+        yield Line(max(fault.from_us, begin_us), _BEFORE, "", f"{MARK} {name}{since}")
         if fault.from_us < fault.to_us <= end_us:
-            yield _Line(fault.to_us, _BEFORE, "", f"=== {name} is over")
+            yield Line(fault.to_us, _BEFORE, "", f"{MARK} {name} is over")
 
 
-def _show(line: _Line, begin_us: int) -> Iterator[str]:
+def _show(line: Line, begin_us: int) -> Iterator[str]:
     at = f"{(line.at_us - begin_us) / 1e6:>+9.3f}"
-    if line.what.startswith("==="):
-        for row in textwrap.wrap(line.what, WIDTH - len(at) - 2, subsequent_indent="=== "):
+    if line.what.startswith(MARK):
+        for row in textwrap.wrap(line.what, WIDTH - len(at) - 2, subsequent_indent=f"{MARK} "):
             yield f"{at}  {row} ".ljust(WIDTH, "=")[:WIDTH]
         return
     room = _WHAT if line.ids or line.where else WIDTH - _INDENT
