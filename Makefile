@@ -10,7 +10,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 
 .DEFAULT_GOAL := help
 .PHONY: help run stop logs demo bench test-order test-status test-inventory health-check \
-	test test-unit test-integration test-e2e simulate mutants prove lint setup setup-dev gen lock clean
+	test test-unit test-integration test-e2e simulate explore mutants prove lint setup setup-dev gen lock clean
 
 help:  ## what there is to say
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,7 @@ test-e2e: setup-dev  ## against the whole shop
 prove: setup-dev  ## every cell of the matrix and 50,000 histories simulated, then whole shops killed at every crash point
 	@$(BIN)/python -m e2e.simulated --matrix
 	@$(MAKE) --no-print-directory simulate HISTORIES=25000
+	@$(MAKE) --no-print-directory explore
 	@$(PYTEST) -m e2e
 
 simulate: setup-dev  ## HISTORIES simulated shops in each mode, with faults, each held to the checks
@@ -64,6 +65,11 @@ simulate: setup-dev  ## HISTORIES simulated shops in each mode, with faults, eac
 
 simulated-%:
 	@$(BIN)/python -m e2e.simulated --mode $* --histories $(HISTORIES)
+
+explore: setup-dev  ## every world of one order, with up to two crashes, and of two orders, each held to the checks
+	@$(BIN)/python -m e2e.explored
+	@$(BIN)/python -m e2e.explored --what last-unit
+	@$(BIN)/python -m e2e.explored --what one-account
 
 mutants: setup-dev  ## the engine and the deciders broken in one way at a time, each to be found by the check named for it
 	@$(BIN)/python -m e2e.mutants --at-once 2

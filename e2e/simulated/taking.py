@@ -58,14 +58,18 @@ def take(
             for user, account in all_of(services["payment"].store, Account)
         },
         statuses={
-            order_id: StatusAtEnd(
-                status_of(state.outcome.status), reason_of(Reason.Value(state.outcome.reason)), len(state.seen)
-            )
+            order_id: shown_at_end(state)
             for order_id, state in all_of(services["status"].store, StatusState)
         },
         poisoned=list(poisoned),
         faults=list(faults),
     )
+
+
+def shown_at_end(state: StatusState) -> StatusAtEnd:
+    """What status says of an order."""
+    now = state.outcome
+    return StatusAtEnd(status_of(now.status), reason_of(Reason.Value(now.reason)), len(state.seen))
 
 
 def published_as(record: Record) -> Published:

@@ -10,7 +10,7 @@ from collections import ChainMap
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from services.engine.participant import IndexRow
 from services.engine.store import (
@@ -53,6 +53,13 @@ class _Tables:
         self.logged: dict[str, Logged] = {}
         self.logged_count = 0
         self.dead_letters: dict[str, DeadLetter] = {}
+
+    def copy(self) -> "_Tables":
+        """Of its own: rows never change, they are replaced."""
+        copied = _Tables()
+        for name, rows in vars(self).items():
+            setattr(copied, name, rows if isinstance(rows, int) else rows.copy())
+        return copied
 
     def event(self, seq: int) -> StoredEvent:
         return StoredEvent(seq, *self.events[seq - 1], self.published_at_us[seq - 1])
@@ -221,6 +228,19 @@ class MemorySnapshot:
         return (NewLogged(*logged[1:]) for _, logged in sorted(self._logged.items()))
 
 
+class Content(NamedTuple):
+    """What a store holds, as a value: two stores with the same content go on alike."""
+
+    events: tuple[NewEvent, ...]
+    unpublished: tuple[int, ...]
+    entities: frozenset[tuple[str, StateRow]]
+    inbox: frozenset[str]
+    timers: frozenset[Timer]
+    places: frozenset[tuple[IndexRow, str]]
+    logged: frozenset[str]
+    dead_letters: frozenset[tuple[str, DeadLetterStatus]]
+
+
 class MemoryStore:
     """`services.engine.store.Store` in one process: what uses the same object uses the same store."""
 
@@ -228,6 +248,28 @@ class MemoryStore:
         self._tables = _Tables()
         self._turn = threading.Lock()
         self._rows = threading.Lock()
+
+    def copy(self) -> "MemoryStore":
+        """Another store, with the same rows for a beginning."""
+        copied = MemoryStore()
+        with self._rows:
+            copied._tables = self._tables.copy()
+        return copied
+
+    def content(self) -> Content:
+        """All rows; but not when an event was marked, and when a message was seen."""
+        with self._rows:
+            tables = self._tables
+            return Content(
+                tuple(tables.events),
+                tuple(tables.unpublished),
+                frozenset(tables.entities.items()),
+                frozenset(tables.inbox),
+                frozenset(tables.timers.values()),
+                frozenset(tables.places),
+                frozenset(tables.logged),
+                frozenset((letter.id, letter.status) for letter in tables.dead_letters.values()),
+            )
 
     def transaction(self) -> _Transaction:
         return _Transaction(self._tables, self._turn, self._rows)
