@@ -9,8 +9,8 @@ SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop logs demo bench test-order test-status test-inventory health-check \
-	test test-unit test-integration test-e2e simulate explore mutants prove lint setup setup-dev gen lock clean
+.PHONY: help run stop logs demo bench compare test-order test-status test-inventory health-check \
+	test test-unit test-integration test-e2e simulate explore mutants prove e2e lint setup setup-dev gen lock clean
 
 help:  ## what there is to say
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: setup  ## the five endings of an order, and a service that is killed in th
 
 bench: setup  ## how fast it is, on a shop of its own: make bench ARGS="--postgres" (see docs/performance.md)
 	@$(SAGAPROOF) bench $(ARGS)
+
+compare: setup  ## both modes under the same load and kills, side by side (see docs/performance.md)
+	@$(BIN)/python -m bench.compare_main $(ARGS)
 
 test-order: setup  ## place an order and watch it to its end
 	@$(SAGAPROOF) order product-1
@@ -59,6 +62,10 @@ prove: setup-dev  ## every cell of the matrix and 50,000 histories simulated, th
 	@$(MAKE) --no-print-directory simulate HISTORIES=25000
 	@$(MAKE) --no-print-directory explore
 	@$(PYTEST) -m e2e
+
+e2e:  ## on a kind with Strimzi in a container, by Dagger: dagger call e-2-e (see docs/dagger.md)
+	@command -v dagger >/dev/null || { echo "Dagger is not here: docs.dagger.io says how to install it"; exit 1; }
+	@dagger call e-2-e $(ARGS)
 
 simulate: setup-dev  ## HISTORIES simulated shops in each mode, with faults, each held to the checks
 	@$(MAKE) --no-print-directory -j 2 simulated-choreographed simulated-orchestrated

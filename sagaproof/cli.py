@@ -13,7 +13,18 @@ from typing import Annotated
 
 import typer
 
-from sagaproof import cli_bench, cli_check, cli_cluster, cli_dlq, cli_fault, cli_operate, cli_reads, cli_shop
+from sagaproof import (
+    cli_bench,
+    cli_check,
+    cli_cluster,
+    cli_dlq,
+    cli_e2e,
+    cli_fault,
+    cli_kind,
+    cli_operate,
+    cli_reads,
+    cli_shop,
+)
 from sagaproof.cli_common import Url, console, gateway_at
 from sagaproof.errors import CommandError
 
@@ -100,4 +111,6 @@ app.add_typer(cli_operate.app)
 app.add_typer(cli_check.app)
 app.add_typer(cli_dlq.app, rich_help_panel=cli_operate.PANEL)
 app.add_typer(cli_fault.app, rich_help_panel=cli_operate.PANEL)
+cli_cluster.app.add_typer(cli_kind.app)
 app.add_typer(cli_cluster.app, rich_help_panel=PANEL)
+app.add_typer(cli_e2e.app)
