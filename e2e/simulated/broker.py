@@ -78,6 +78,11 @@ class Group:
             self._handled[record.topic, record.partition] = record.offset + 1
 
     @property
+    def lag(self) -> int:
+        """How many records the member has not got yet."""
+        return sum(len(log) - self._positions[place] for place, log in self._logs.items())
+
+    @property
     def uncommitted(self) -> bool:
         return bool(self._handled)
 

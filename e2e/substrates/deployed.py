@@ -45,13 +45,14 @@ LETTERS_MAX = 1_000
 class Deployed:
     """`Substrate` on a site."""
 
-    recovers_within_s = 15.0
+    recovers_within_s: float | None = 15.0
+    far_behind = 20_000
 
     def __init__(self, site: Site) -> None:
         self._site = site
         self.name: str = site.name
         self.mode: Mode = site.mode
-        self.can: frozenset[Capability] = frozenset(site.can)
+        self.can: frozenset[Capability] = site.can
         self._clients = Clients(site)
         self._watches = Watches(site.url)
         self._accepted: dict[str, Accepted] = {}
@@ -109,6 +110,9 @@ class Deployed:
             return Ending(document["status"], document["reason"] or "") if ended else None
 
         return eventually(f"order {order_id} ends", end, ENDS_WITHIN_S)
+
+    def lag(self, service: str) -> int:
+        return sum(self._info(process).lag for process in self.replicas(service))
 
     def passes(self, seconds: float) -> None:
         threading.Event().wait(seconds)  # how long a fault lasts, and not a wait for anything
@@ -249,7 +253,7 @@ class Deployed:
 
     def _nothing_lags(self) -> bool:
         """The record looks at the first replica of each service only."""
-        return not any(self._info(process).lag for service in self.services for process in self.replicas(service))
+        return not any(self.lag(service) for service in self.services)
 
     def _partitions(self, *processes: str) -> int:
         """How many they have been given, together."""

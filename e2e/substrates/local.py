@@ -11,6 +11,7 @@ from e2e.substrates.substrate import CAPABILITIES, Capability
 from e2e.waiting import eventually
 from sagaproof import runstate
 from sagaproof.settings import ADMIN_OFFSET, REPLICA_OFFSET
+from services.saga import Mode
 
 GONE_WITHIN_S = 12.0
 """A process that is stopped in order; its supervisor would kill it after 8 s."""
@@ -28,11 +29,11 @@ def can(variant: Variant) -> frozenset[Capability]:
 class Local:
     """`Site` of a `Shop`."""
 
-    name = "local"
+    name: str = "local"
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
-        self.mode = shop.mode
+        self.mode: Mode = shop.mode
         self.can = can(shop.variant)
         self.url = shop.url
         self.kafka = shop.kafka()

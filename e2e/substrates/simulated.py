@@ -29,7 +29,7 @@ STEPS_MAX = 200_000
 """That are waited for one thing."""
 CUSTOMERS = 4
 """Who order at the same time."""
-THINKS_US = (10_000, 1_000_000)
+THINKS_US = (10_000, 3_000_000)
 """How long each of them waits before the next order."""
 SAID_ON = frozenset([*PUBLIC.values(), *COMMANDS.values()])
 """The topics of events and commands."""
@@ -38,9 +38,10 @@ SAID_ON = frozenset([*PUBLIC.values(), *COMMANDS.values()])
 class Simulated:
     """A shop of its own for each scenario."""
 
-    name = "simulated"
+    name: str = "simulated"
     can: frozenset[Capability] = frozenset({"kill", "crash-points", "stop", "pause", "twice", "poison"})
-    recovers_within_s = None
+    recovers_within_s: float | None = None
+    far_behind = 300
 
     def __init__(self, mode: Mode, seed: int) -> None:
         self.mode: Mode = mode
@@ -114,6 +115,9 @@ class Simulated:
             return Ending("")
         shown = document(decode_state(StatusState, row.state))
         return Ending(status_of(shown.status), reason_of(shown.reason))
+
+    def lag(self, service: str) -> int:
+        return self._run.services[service].group.lag
 
     def passes(self, seconds: float) -> None:
         until_us = self._run.clock.now_us + round(seconds * 1_000_000)

@@ -6,7 +6,7 @@ A process is named as `sagaproof run` does: a service's replicas are `order`, `o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from e2e.substrates.substrate import Capability
@@ -22,7 +22,7 @@ class Site(Protocol):
 
     name: str
     mode: Mode
-    can: Collection[Capability]
+    can: frozenset[Capability]
     url: str
     kafka: str
 

@@ -7,7 +7,7 @@ noted in the history, from when to when.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, NamedTuple, Protocol
 
@@ -65,12 +65,14 @@ class Substrate(Protocol):
     services:   those that run in its mode
     processes:  what can be killed but for the broker and the database: each replica of a service, and the gateway
     recovers_within_s: every order ends so soon, time under faults not counted; None where time is not real
+    far_behind: so many records are a lot here
     """
 
     name: str
     mode: Mode
-    can: Collection[Capability]
+    can: frozenset[Capability]
     recovers_within_s: float | None
+    far_behind: int
 
     @property
     def services(self) -> Sequence[str]: ...
@@ -108,6 +110,10 @@ class Substrate(Protocol):
 
     def ending(self, order_id: str) -> Ending:
         """Waits for it."""
+        ...
+
+    def lag(self, service: str) -> int:
+        """How many records it has not handled yet."""
         ...
 
     def passes(self, seconds: float) -> None:

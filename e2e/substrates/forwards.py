@@ -1,0 +1,56 @@
+"""Ports of pods, on this machine: `kubectl port-forward`, started again whenever it ends, as it does with its pod."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from sagaproof.cluster import program
+
+AGAIN_S = 0.3
+ENDS_WITHIN_S = 5.0
+
+
+class Forwards:
+    """All of one namespace; none is left after the block."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._ending.set()
+            for process in self._processes.values():
+                process.terminate()
+        for thread in self._threads:
+            thread.join(ENDS_WITHIN_S)
+
+    def add(self, target: str, ports: Mapping[int, int]) -> None:
+        """From now on; `ports`: ours -> the pod's."""
+        command = [program(), "--namespace", self._namespace, "port-forward", target]
+        command += [f"{ours}:{theirs}" for ours, theirs in ports.items()]
+        thread = threading.Thread(target=self._keep, args=(target, command), name=f"forward {target}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _keep(self, target: str, command: list[str]) -> None:
+        while True:
+            with self._lock:
+                if self._ending.is_set():
+                    return
+                process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                self._processes[target] = process
+            process.wait()
+            self._ending.wait(AGAIN_S)
