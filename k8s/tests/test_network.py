@@ -39,11 +39,11 @@ def test_on_a_plain_cluster_the_edges_are_those_of_the_code() -> None:
     }
 
 
-def test_on_kind_kafka_is_strimzis() -> None:
+def test_on_kind_kafka_is_strimzis_and_reached_over_tls_alone() -> None:
     assert edges("kind") == {
         *calls("kind"),
         *by_the_operator("kind"),
-        *(Edge(service, "strimzi", 9092) for service in services("kind")),
+        *(Edge(service, "strimzi", 9093) for service in services("kind")),
         *(Edge(service, "postgres", 5432) for service in services("kind")),
         Edge("databases", "postgres", 5432),
         Edge(OPERATOR, "postgres", 5432),
