@@ -104,7 +104,7 @@ def _flat(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
             named = cast("dict[str, Any]", each).get("name", n) if isinstance(each, dict) else n
             yield from _flat(each, f"{path}[{named}]")
     else:
-        yield path, str(node)
+        yield path, str(cast("object", node))
 
 
 def main() -> int:
