@@ -79,10 +79,19 @@ def _overlay(mode: Mode, home: Path) -> Path:
         namespace=NAMESPACE,
         plain=os.path.relpath(OVERLAYS / "plain", folder),  # Kustomize takes no absolute one
         components=os.path.relpath(orchestrated, folder) if mode == "orchestrated" else "",
-        tag=os.environ.get("IMAGE_TAG", "dev"),
+        tag=_tag(),
     )
     (folder / "kustomization.yaml").write_text(text)
     return folder
+
+
+def image(name: str) -> str:
+    """`services` or `gateway`."""
+    return f"sagaproof/{name}:{_tag()}"
+
+
+def _tag() -> str:
+    return os.environ.get("IMAGE_TAG", "dev")
 
 
 class Pods:
@@ -92,7 +101,7 @@ class Pods:
     can = frozenset(CAPABILITIES)
 
     def __init__(self, cluster: Cluster, mode: Mode, forwards: Forwards) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
         self.mode: Mode = mode
         self._stopped: dict[str, set[int]] = {}
         self._lives: dict[str, dict[str, int]] = {}
@@ -144,12 +153,12 @@ class Pods:
         before = self.lives(process)
         name = eventually(f"{process} is there", lambda: self._name(process), FOUND_WITHIN_S)
         with suppress(CommandError):  # what is asked to kill may go with them
-            self._cluster.kubectl("exec", name, "--", "sh", "-c", "kill -9 -1")
+            self.cluster.kubectl("exec", name, "--", "sh", "-c", "kill -9 -1")
         eventually(f"{process} is gone", lambda: self.lives(process) > before or not self.is_up(process), GONE_WITHIN_S)
 
     def restart(self, process: str) -> None:
         name = eventually(f"{process} is there", lambda: self._name(process), FOUND_WITHIN_S)
-        self._cluster.kubectl("delete", "pod", name, "--wait", timeout_s=GONE_WITHIN_S)
+        self.cluster.kubectl("delete", "pod", name, "--wait", timeout_s=GONE_WITHIN_S)
 
     def stop(self, process: str) -> None:
         """A StatefulSet can only be without its last pods: those behind this one go as well."""
@@ -157,26 +166,32 @@ class Pods:
         self._stopped.setdefault(service, set()).add(number)
         self._scale(service)
         name = _pod(process)
-        self._cluster.kubectl("wait", "--for=delete", f"pod/{name}", f"--timeout={GONE_WITHIN_S:.0f}s")
+        self.cluster.kubectl("wait", "--for=delete", f"pod/{name}", f"--timeout={GONE_WITHIN_S:.0f}s")
 
     def start(self, process: str) -> None:
         service, number = _parts(process)
         self._stopped[service].discard(number)
         self._scale(service)
 
+    def restart_all(self, within_s: float) -> None:
+        """All pods of the shop, those of one service one after the other. Returns when all are up."""
+        self.cluster.kubectl("rollout", "restart", *(f"statefulset/{name}" for name in self._services))
+        self.cluster.kubectl("rollout", "restart", "deployment/gateway")
+        self.cluster.wait_until_rolled_out(within_s)
+
     def logs(self) -> str:
-        names = self._cluster.kubectl("get", "pods", "--output", "name").split()
+        names = self.cluster.kubectl("get", "pods", "--output", "name").split()
         return "\n".join(f"--- {name}\n{self._log(name)}" for name in names)
 
     def _log(self, name: str) -> str:
         try:
-            return self._cluster.kubectl("logs", name, f"--tail={LOG_LINES}")
+            return self.cluster.kubectl("logs", name, f"--tail={LOG_LINES}")
         except CommandError as error:
             return error.line
 
     def _scale(self, service: str) -> None:
         wanted = min(self._stopped[service], default=REPLICAS)
-        self._cluster.kubectl("scale", f"statefulset/{service}", f"--replicas={wanted}")
+        self.cluster.kubectl("scale", f"statefulset/{service}", f"--replicas={wanted}")
 
     def _name(self, process: str) -> str | None:
         there = [found for found in self._look(process) if "deletionTimestamp" not in found["metadata"]]
@@ -190,16 +205,14 @@ class Pods:
         service, number = _parts(process)
         selector = f"app.kubernetes.io/name={service}"
         found: list[dict[str, Any]] = json.loads(
-            self._cluster.kubectl("get", "pods", "--selector", selector, "--output", "json")
+            self.cluster.kubectl("get", "pods", "--selector", selector, "--output", "json")
         )["items"]
         pods = [each for each in found if service == "gateway" or each["metadata"]["name"].endswith(f"-{number}")]
         for pod in pods:
             for status in pod["status"].get("containerStatuses", []):
                 self._lives.setdefault(process, {})[pod["metadata"]["uid"]] = status["restartCount"] + 1
                 if status["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff":
-                    self._cluster.kubectl(
-                        "delete", "pod", pod["metadata"]["name"], "--ignore-not-found", "--wait=false"
-                    )
+                    self.cluster.kubectl("delete", "pod", pod["metadata"]["name"], "--ignore-not-found", "--wait=false")
         return pods
 
 
