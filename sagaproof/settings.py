@@ -12,18 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.topics import SHOP
+
 HOST = "127.0.0.1"
 BASE_PORT = 9050
-GRPC_PORTS = {
-    "order": 9051,
-    "inventory": 9052,
-    "payment": 9053,
-    "shipping": 9054,
-    "notification": 9055,
-    "status": 9056,
-    "marketing": 9057,
-    "orchestrator": 9058,
-}
+GRPC_PORTS = {service.name: service.grpc_port for service in SHOP}
 ADMIN_OFFSET = 100
 HTTP_OFFSET = 200
 """A service's admin port and HTTP port (/health, /ready, /metrics) are its gRPC port plus these."""

@@ -76,8 +76,9 @@ def orchestrated() -> str:
         (_code(row.event), _code(row.command), f"`{saga.commands_topic(row.participant)}`") for row in ORCHESTRATED_ROWS
     ]
     parts = [
-        "With `SAGA_MODE=orchestrated` the orchestrator evaluates the rows of inventory, payment and shipping and sends"
-        "\nthem the commands. They hear nothing else then. All others do the same in both modes.",
+        "With `SAGA_MODE=orchestrated` the orchestrator evaluates the rows of "
+        f"{', '.join(ORCHESTRATED[:-1])} and {ORCHESTRATED[-1]} and sends\n"
+        "them the commands. They hear nothing else then. All others do the same in both modes.",
         _table(("on event", "the orchestrator sends", "on topic"), rows),
         "An event leads to its commands whatever was seen before. What a command means is decided by who gets it.",
         *(_mermaid("sequenceDiagram", sequence(name)) for name in ("completed", "parcel too large")),

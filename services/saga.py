@@ -4,7 +4,7 @@ Everything that depends on the saga's shape is made from `SAGA`: what each parti
 sends, the generic tests, the state diagram and the topic map in the docs.
 
 It has two executors. Choreographed, each participant turns the events of its rows into commands for itself.
-Orchestrated, the orchestrator does so for inventory, payment and shipping by the same rows, and sends the commands.
+Orchestrated, the orchestrator does so by the same rows for those whom it commands, and sends the commands.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,6 +24,7 @@ from shop.shipping.v1.commands_pb2 import ShipOrder, StopShipment
 from shop.shipping.v1.events_pb2 import CancellationRefused, DeliveryProgressed, ShipmentFailed, Shipped
 
 from services.engine.participant import Received, TimerFired
+from services.topics import ORCHESTRATED, commands_topic
 
 
 class Row(NamedTuple):
@@ -86,8 +87,6 @@ if len({(row.participant, row.event) for row in SAGA}) != len(SAGA):
 Mode = Literal["choreographed", "orchestrated"]
 Translation = tuple[type[Proto], Callable[[Received], Any]]
 
-ORCHESTRATED = ("inventory", "payment", "shipping")
-"""Who takes commands from the orchestrator in orchestrated mode. The rows of all others are the same in both modes."""
 ORCHESTRATED_ROWS = tuple(row for row in SAGA if row.participant in ORCHESTRATED)
 
 
@@ -98,11 +97,6 @@ def full_name(cls: type[Proto]) -> str:
 
 PUBLIC: Mapping[str, str] = {full_name(cls): topic for cls, topic in TOPIC_OF.items()}
 """Full name of a public event's type -> its topic."""
-
-
-def commands_topic(participant: str) -> str:
-    """Where the orchestrator's commands to a participant go to, keyed by order id."""
-    return f"{participant}.commands"
 
 
 COMMANDS: Mapping[str, str] = {full_name(row.command): commands_topic(row.participant) for row in ORCHESTRATED_ROWS}
@@ -122,7 +116,7 @@ class Path(NamedTuple):
 
 
 def path_of(participant: str, mode: Mode) -> Path:
-    """Of the two that inventory, payment and shipping have, the one of this mode; all others have one."""
+    """Of the two that those have whom the orchestrator commands, the one of this mode; all others have one."""
     consumes = consumed_by(participant)
     if participant not in ORCHESTRATED:
         return Path(participant, topics_of(consumes), consumes)

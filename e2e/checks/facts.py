@@ -8,43 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from types import ModuleType
 from typing import Any, Literal
 
 import msgspec
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
-from shop.admin.v1 import events_pb2 as admin
-from shop.inventory.v1 import commands_pb2 as inventory_commands
-from shop.inventory.v1 import events_pb2 as inventory
-from shop.notification.v1 import events_pb2 as notification
-from shop.orchestrator.v1 import events_pb2 as orchestrator
-from shop.order.v1 import events_pb2 as order
-from shop.payment.v1 import commands_pb2 as payment_commands
-from shop.payment.v1 import events_pb2 as payment
-from shop.shipping.v1 import commands_pb2 as shipping_commands
-from shop.shipping.v1 import events_pb2 as shipping
+from google.protobuf.message_factory import GetMessageClass
+from shop.admin.v1.events_pb2 import DeadLettered
+from shop.orchestrator.v1.events_pb2 import StepTaken
 
 from e2e.history import Accepted, FaultSpan, History, Observed, Published, StatusAtEnd, Stored
+from services.saga import SAGA, TOPIC_OF
 
 ENDINGS = ("OrderCompleted", "OrderCancelled")
 
-_MODULES: tuple[ModuleType, ...] = (
-    admin,
-    inventory,
-    inventory_commands,
-    notification,
-    orchestrator,
-    order,
-    payment,
-    payment_commands,
-    shipping,
-    shipping_commands,
-)
+_SOME: Sequence[Any] = (DeadLettered, StepTaken, *TOPIC_OF, *(row.command for row in SAGA))
+"""At least one message of each proto file that has events or commands."""
+_FILES: Mapping[str, Any] = {cls.DESCRIPTOR.file.name: cls.DESCRIPTOR.file for cls in _SOME}
 _CLASSES: Mapping[str, type[Proto]] = {
-    descriptor.full_name: getattr(module, name)
-    for module in _MODULES
-    for name, descriptor in module.DESCRIPTOR.message_types_by_name.items()
+    message.full_name: GetMessageClass(message)
+    for file in _FILES.values()
+    for message in file.message_types_by_name.values()
 }
 _OF_ORDERS = frozenset({"order", "reservation", "charge", "shipment", "told", "saga"})
 """Kinds of entities of which each order has one: what is private there need not name its order."""

@@ -12,8 +12,9 @@ from e2e.explored.worlds import Asking
 from e2e.history import Accepted
 from e2e.simulated.scenario import START_US
 from services.saga import Mode
+from services.topics import ORCHESTRATED
 
-PARTICIPANTS = ("order", "inventory", "payment", "shipping", "orchestrator")
+PARTICIPANTS = ("order", *ORCHESTRATED, "orchestrator")
 """Who decides how an order ends. What all others do nobody waits for."""
 ALONG = ("notification", "status")
 DEADLINE_S = 30.0

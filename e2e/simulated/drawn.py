@@ -20,13 +20,14 @@ from e2e.simulated.scenario import (
     Stop,
     Unreachable,
 )
+from services import topics
 from services.engine.faults import Point
 from services.saga import PUBLIC, Mode
 
 USERS = ("ann", "bob", "cleo", "dan")
 POINTS = get_args(Point)
-SERVICES = ("order", "inventory", "payment", "shipping", "notification", "status", "marketing")
-PARTICIPANTS = SERVICES[:4]
+SERVICES = tuple(name for name in topics.SERVICES if name != "orchestrator")
+PARTICIPANTS = ("order", *topics.ORCHESTRATED)
 """Who is struck most: all others only read along."""
 TYPES = tuple(PUBLIC)
 KINDS = get_args(PoisonKind)

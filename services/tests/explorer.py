@@ -25,9 +25,9 @@ from shop.order.v1.service_pb2 import CancelOrderRequest, PlaceOrderRequest
 from services import saga
 from services.engine.participant import Effect, Event, Participant, Received, StartTimer, State, StopTimer, TimerFired
 from services.tests.given import decide, fold
-from services.topics import COMMAND_TOPICS
+from services.topics import COMMAND_TOPICS, DOMAIN_TOPICS
 
-TOPICS = ("orders", "inventory", "payment", "shipping", *COMMAND_TOPICS)
+TOPICS = (*(topic for topic in DOMAIN_TOPICS if topic != "notification"), *COMMAND_TOPICS)
 """Those that a participant reads; what is said elsewhere (notifications) is only counted."""
 TOPIC_OF: Mapping[str, str] = {**saga.PUBLIC, **saga.COMMANDS}
 

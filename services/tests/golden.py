@@ -16,8 +16,8 @@ from google.protobuf.message_factory import GetMessageClass
 from services.saga import ORCHESTRATED, full_name
 from services.tests.shop import SAMPLES
 
-FILE = Path(__file__).parents[2] / "proto" / "golden" / "events.json"
-PACKAGES = ("admin", "inventory", "notification", "orchestrator", "order", "payment", "shipping")
+PROTO = Path(__file__).parents[2] / "proto"
+FILE = PROTO / "golden" / "events.json"
 
 
 class Golden(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ def read() -> dict[str, Golden]:
 
 def event_types() -> dict[str, type[Proto]]:
     """By its full name, every message of every package's `events.proto`, and of a `commands.proto` that is sent."""
-    names = [f"{package}.v1.events_pb2" for package in PACKAGES]
+    names = [f"{file.parts[-3]}.v1.events_pb2" for file in sorted(PROTO.glob("shop/*/v1/events.proto"))]
     names += [f"{package}.v1.commands_pb2" for package in ORCHESTRATED]
     files = [import_module(f"shop.{name}").DESCRIPTOR for name in names]
     classes = [GetMessageClass(message) for file in files for message in file.message_types_by_name.values()]

@@ -11,6 +11,7 @@ from shop.order.v1.service_pb2 import PlaceOrderRequest
 from services.saga import Mode
 from services.tests.explorer import Local, Saga
 from services.tests.shop import ORDER_ID, PARTICIPANTS, USER_ID
+from services.topics import ORCHESTRATED
 
 Ending = tuple[str, str, str]
 COMPLETED = ("COMPLETED", "UNSPECIFIED", "")
@@ -71,7 +72,7 @@ def saga_of(
     """One order of these pieces, with all participants that have a part in it, but for `without`: see `Saga`."""
     items = [OrderItem(product_id=product_id, quantity=quantity) for product_id, quantity in pieces.items()]
     request = PlaceOrderRequest(order_id=ORDER_ID, user_id=USER_ID, items=items)
-    names = ["order", "inventory", "payment", "shipping", "notification"]
+    names = ["order", *ORCHESTRATED, "notification"]
     if "orchestrated" in modes:
         names.append("orchestrator")
     participants = [PARTICIPANTS[name] for name in names if name not in without]
