@@ -2,6 +2,7 @@
 """The shop on a Kubernetes: up, down, status. See docs/kubernetes.md."""
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,12 +15,41 @@ app = typer.Typer(
 
     \b
     sagaproof cluster up plain
+    sagaproof cluster create; sagaproof cluster up kind
     sagaproof cluster status
     sagaproof cluster down
     """,
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
+
+
+@app.command()
+def create(
+    preload: Annotated[Path | None, typer.Option(help="A folder of image archives, loaded first.")] = None,
+    node_image: Annotated[str | None, typer.Option(help="Of kind.", show_default=False)] = None,
+    strimzi: Annotated[str | None, typer.Option(help="Its manifest: a file or URL.", show_default=False)] = None,
+) -> None:
+    """Make a kind cluster on this machine's Docker, with the shop's images and Strimzi, for `up kind`."""
+    from sagaproof import kind
+
+    kind.create(print, preload, node_image or kind.NODE_IMAGE, strimzi or kind.STRIMZI)
+
+
+@app.command()
+def delete() -> None:
+    """Remove that kind cluster, with all that is in it."""
+    from sagaproof import kind
+
+    kind.delete()
+
+
+@app.command()
+def logs(folder: Annotated[Path, typer.Argument(help="Where to put them.")]) -> None:
+    """The logs of that kind cluster: of its node and of every pod."""
+    from sagaproof import kind
+
+    kind.logs(folder)
 
 
 @app.command()

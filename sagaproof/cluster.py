@@ -71,15 +71,18 @@ class Cluster:
     def up(self, folder: Path, say: Callable[[str], None], timeout_s: float = ROLLOUT_WITHIN_S) -> None:
         """Applies an overlay of this namespace and waits until all of it runs."""
         manifests = self.kubectl("kustomize", str(folder))
-        found = self.kubectl("get", "namespace", self.namespace, "--ignore-not-found", "--output", "name")
-        if not found.strip():
-            self.kubectl("create", "namespace", self.namespace)
+        self.ensure_namespace()
         if made := self._make_passwords():
             say(f"made passwords: {', '.join(made)}")
         self.kubectl("delete", "job", *JOBS, "--ignore-not-found", "--wait")
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=manifests)
         say("applied; waiting until all of it runs")
         self.wait_until_rolled_out(timeout_s)
+
+    def ensure_namespace(self) -> None:
+        found = self.kubectl("get", "namespace", self.namespace, "--ignore-not-found", "--output", "name")
+        if not found.strip():
+            self.kubectl("create", "namespace", self.namespace)
 
     def wait_until_rolled_out(self, timeout_s: float = ROLLOUT_WITHIN_S) -> None:
         """Until every Deployment and StatefulSet is as it is meant to be."""
@@ -106,10 +109,11 @@ class Cluster:
 
 
 def _secrets(users: Mapping[str, str]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "List", "items": [_secret(name, user) for name, user in users.items()]}
+    return {"apiVersion": "v1", "kind": "List", "items": [secret(name, user) for name, user in users.items()]}
 
 
-def _secret(name: str, user: str) -> dict[str, Any]:
+def secret(name: str, user: str) -> dict[str, Any]:
+    """A Secret with a new password, which needs no quoting in a URL."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",

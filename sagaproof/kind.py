@@ -1,8 +1,7 @@
-"""A Kubernetes of one's own by kind, with the shop's images and Strimzi's operator in it: on any host that has Docker.
+"""A kind cluster on this machine's Docker, with Strimzi's operator: `sagaproof cluster create`.
 
-Nothing is left behind: `delete` removes the cluster with all that is in it. In a place without a network to the
-outside, a folder of image archives (`docker save`) and Strimzi's manifest as a file take the place of what would be
-pulled.
+Whatever an air-gapped machine lacks is given as files: images as archives (`docker save`), the operator's manifest, and
+the node's image. Says in one line what is missing before anything is started.
 """
 
 from __future__ import annotations
@@ -12,95 +11,99 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import psutil
-
+from sagaproof.cluster import Cluster
 from sagaproof.errors import CommandError
 
-ROOT = Path(__file__).resolve().parent.parent
 NAME = "sagaproof"
-CONFIG = ROOT / "k8s" / "kind.yaml"
-IMAGES = {"sagaproof/services:dev": "services", "sagaproof/gateway:dev": "gateway"}
-"""What is built from here, and by which of images/*.Dockerfile."""
-STRIMZI_VERSION = "1.2.0"
+CONFIG = Path(__file__).resolve().parent.parent / "k8s" / "kind.yaml"
+NODE_IMAGE = "kindest/node:v1.36.1"
 STRIMZI = (
-    "https://github.com/strimzi/strimzi-kafka-operator/releases/download/"
-    f"{STRIMZI_VERSION}/strimzi-cluster-operator-{STRIMZI_VERSION}.yaml"
+    "https://github.com/strimzi/strimzi-kafka-operator/releases/download/1.2.0/strimzi-cluster-operator-1.2.0.yaml"
 )
-NAMESPACE = "sagaproof"
-MEMORY_BYTES = 6 * 2**30
-DISK_BYTES = 12 * 2**30
-CREATED_WITHIN_S = 300
-OPERATOR_WITHIN_S = 180
-ARCHIVES = ("*.tar", "*.tar.gz", "*.tgz")
+STRIMZI_NAMESPACE = "myproject"
+"""What the operator's manifest calls the namespace that it is meant to be replaced by."""
+STRIMZI_EVERYWHERE = {
+    "strimzi-cluster-operator-namespaced": "strimzi-cluster-operator-namespaced",
+    "strimzi-cluster-operator-watched": "strimzi-cluster-operator-watched",
+    "strimzi-cluster-operator-entity-operator-delegation": "strimzi-entity-operator",
+}
+"""What it needs to watch every namespace: bindings, and the roles of its manifest."""
+IMAGES = ("sagaproof/services:dev", "sagaproof/gateway:dev")
+CREATED_WITHIN_S = 600.0
+FREE_BYTES = 6 * 2**30
 
 
-Run = Callable[[Sequence[str | Path]], None]
+def preflight() -> None:
+    """Raises CommandError with what is missing."""
+    for program, how in (
+        ("docker", "install Docker"),
+        ("kind", "go install sigs.k8s.io/kind@v0.33.0"),
+    ):
+        if shutil.which(program) is None:
+            raise CommandError(f"there is no {program}: {how}")
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        raise CommandError("the Docker engine does not answer: start it, and see that `docker info` works")
+    free = shutil.disk_usage("/").free
+    if free < FREE_BYTES:
+        raise CommandError(f"{free / 2**30:.1f} GB are free, and a kind with the shop needs {FREE_BYTES / 2**30:.0f}")
 
 
-def run(command: Sequence[str | Path]) -> None:
-    """Runs a command whose output goes where ours goes. Raises CommandError."""
-    try:
-        done = subprocess.run([str(part) for part in command], check=False, cwd=ROOT)
-    except OSError as error:
-        raise CommandError(f"{command[0]}: {error.strerror}") from None
-    if done.returncode:
-        said = " ".join(str(part) for part in command[:4])
-        raise CommandError(f"`{said} ...` ended with exit code {done.returncode}; what it said is above")
+def create(say: Callable[[str], None], preload: Path | None, node_image: str, strimzi: str) -> None:
+    """The cluster, with the shop's images and the operator; one of the name that is there is an error."""
+    preflight()
+    archives = sorted(preload.glob("*.tar*")) if preload else []
+    for archive in archives:
+        _run(["docker", "load", "--input", str(archive)])
+    missing = [image for image in IMAGES if _code(["docker", "image", "inspect", image])]
+    if missing:
+        raise CommandError(f"there is no image {missing[0]}: build it as docs/kubernetes.md says, or --preload it")
+    say("making the cluster")
+    _run(
+        ["kind", "create", "cluster", "--name", NAME, "--config", str(CONFIG), "--image", node_image, "--wait", "120s"]
+    )
+    say("loading images")
+    for archive in archives:
+        _run(["kind", "load", "image-archive", "--name", NAME, str(archive)])
+    _run(["kind", "load", "docker-image", "--name", NAME, *IMAGES])
+    say("starting Strimzi's operator")
+    install_strimzi(Cluster("strimzi"), strimzi)
 
 
-def lacks(find: Callable[[str], str | None] = shutil.which) -> list[str]:
-    """What this machine lacks for a cluster, each with what to do: looked at before minutes are spent."""
-    missing = [
-        f"{name} is not here: {how}"
-        for name, how in (
-            ("docker", "install Docker Engine, or Docker Desktop"),
-            ("kind", "`go install sigs.k8s.io/kind@v0.33.0`, and put Go's bin folder on the PATH"),
-            ("kubectl", "install it, or put .venv/bin on the PATH after `make setup-dev`"),
-        )
-        if find(name) is None
-    ]
-    if not missing and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
-        missing.append("Docker's engine does not answer: start it, and see whether `docker info` works for this user")
-    memory, disk = psutil.virtual_memory().available, psutil.disk_usage("/").free
-    if memory < MEMORY_BYTES:
-        missing.append(f"{memory / 2**30:.1f} GB of memory are free: {MEMORY_BYTES / 2**30:.0f} GB are needed")
-    if disk < DISK_BYTES:
-        missing.append(f"{disk / 2**30:.1f} GB of disk are free: {DISK_BYTES / 2**30:.0f} GB are needed")
-    return missing
+def install_strimzi(operator: Cluster, manifest: str) -> None:
+    """The operator in a namespace of its own, for all others. `manifest`: a file, or an address that kubectl reads.
 
-
-def create(
-    *, preload: Path | None = None, node_image: str = "", strimzi: str = STRIMZI, build: bool = True, run: Run = run
-) -> None:
-    """A cluster that is ready for `sagaproof cluster up kind`. Raises CommandError.
-
-    preload: a folder of image archives, all of which are loaded before anything is pulled
-    node_image: kind's node; '' is the one that this version of kind names by its digest
-    build: whether the shop's images are built here; else they are there already, or among the archives
+    The shop's namespace is no place for it, as that takes restricted pods only.
     """
-    archives = sorted(found for pattern in ARCHIVES for found in preload.glob(pattern)) if preload else []
-    for archive in archives:
-        run(["docker", "load", "--input", archive])
-    if build:
-        for image, name in IMAGES.items():
-            run(["docker", "build", "--file", f"images/{name}.Dockerfile", "--tag", image, "."])
-    chosen = ["--image", node_image] if node_image else []
-    wait = ["--wait", f"{CREATED_WITHIN_S}s"]
-    run(["kind", "create", "cluster", "--name", NAME, "--config", CONFIG, *chosen, *wait])
-    run(["kind", "load", "docker-image", "--name", NAME, *IMAGES])
-    for archive in archives:
-        run(["kind", "load", "image-archive", "--name", NAME, archive])
-    run(["kubectl", "create", "namespace", NAMESPACE])
-    run(["kubectl", "create", "--namespace", NAMESPACE, "--filename", strimzi])
-    ready = ["rollout", "status", "deployment/strimzi-cluster-operator", f"--timeout={OPERATOR_WITHIN_S}s"]
-    run(["kubectl", "--namespace", NAMESPACE, *ready])
+    operator.ensure_namespace()
+    read = operator.kubectl("create", "--dry-run=client", "--output", "yaml", "-f", manifest)
+    moved = read.replace(f"namespace: {STRIMZI_NAMESPACE}", f"namespace: {operator.namespace}")
+    operator.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=moved)
+    account = f"--serviceaccount={operator.namespace}:strimzi-cluster-operator"
+    there = operator.kubectl("get", "clusterrolebindings", "--output", "name")
+    for binding, role in STRIMZI_EVERYWHERE.items():
+        if f"/{binding}\n" not in there:
+            operator.kubectl("create", "clusterrolebinding", binding, f"--clusterrole={role}", account)
+    everywhere = ("STRIMZI_NAMESPACE=*", "STRIMZI_POD_SECURITY_PROVIDER_CLASS=restricted")
+    operator.kubectl("set", "env", "deployment/strimzi-cluster-operator", *everywhere)
+    operator.wait_until_rolled_out()
 
 
-def delete(run: Run = run) -> None:
-    """Removes the cluster, with all that is in it. Raises CommandError."""
-    run(["kind", "delete", "cluster", "--name", NAME])
+def delete() -> None:
+    _run(["kind", "delete", "cluster", "--name", NAME])
 
 
-def keep_logs(folder: Path, run: Run = run) -> None:
-    """The logs of the node and of every container in it. Raises CommandError."""
-    run(["kind", "export", "logs", "--name", NAME, folder])
+def logs(folder: Path) -> None:
+    """Of the node and of every pod, for whoever looks into what failed."""
+    _run(["kind", "export", "logs", "--name", NAME, str(folder)])
+
+
+def _code(command: Sequence[str]) -> int:
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def _run(command: Sequence[str]) -> None:
+    """Raises CommandError with the end of what it said."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=CREATED_WITHIN_S)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        raise CommandError(f"{' '.join(command[:3])}: {lines[-1]}", lines[-10:-1])

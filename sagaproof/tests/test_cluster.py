@@ -1,0 +1,62 @@
+"""What `sagaproof cluster` says and makes without a cluster. What it does to one, the suite on Kubernetes shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from kubernetes_validate import utils
+
+from sagaproof import cluster, kind
+from sagaproof.cli import main
+from sagaproof.errors import CommandError
+
+KUBERNETES = "1.36"
+
+
+def test_an_overlay_is_known_by_its_name_or_its_folder(tmp_path: Path) -> None:
+    assert cluster.overlay("plain") == cluster.OVERLAYS / "plain"
+    (tmp_path / "kustomization.yaml").write_text("resources: []\n")
+    assert cluster.overlay(str(tmp_path)) == tmp_path
+
+
+def test_an_overlay_that_is_not_there_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cluster", "up", "nowhere"]) == 1
+    said = capsys.readouterr().err.strip()
+    assert said == "there is no overlay nowhere: it may be eks, kind, plain, or a folder with a kustomization.yaml"
+
+
+def test_a_cluster_that_does_not_answer_is_said_in_kubectls_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert main(["cluster", "status"]) == 1
+    assert capsys.readouterr().err.startswith("kubectl get: ")
+
+
+def test_a_password_is_a_valid_secret_that_a_url_takes_as_it_is() -> None:
+    made = cluster.secret("order-database", "sagaproof_order")
+    utils.validate(made, KUBERNETES, strict=True)
+    password = made["stringData"]["password"]
+    assert password == quote(password, safe="")
+    assert password != cluster.secret("order-database", "sagaproof_order")["stringData"]["password"]
+
+
+def test_what_kind_needs_is_said_before_anything_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CommandError, match="there is no docker"):
+        kind.preflight()
+    _program(tmp_path / "docker", 1)
+    with pytest.raises(CommandError, match="there is no kind: go install"):
+        kind.preflight()
+    _program(tmp_path / "kind", 0)
+    with pytest.raises(CommandError, match="the Docker engine does not answer"):
+        kind.preflight()
+    _program(tmp_path / "docker", 0)
+    kind.preflight()
+
+
+def _program(path: Path, exit_code: int) -> None:
+    path.write_text(f"#!/bin/sh\nexit {exit_code}\n")
+    path.chmod(0o755)
