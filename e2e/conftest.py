@@ -20,6 +20,7 @@ import pytest
 
 from e2e.history import History
 from e2e.judging import judge
+from e2e.report import HISTORY
 from e2e.scenarios.orders import Draw, fill_shelves
 from e2e.shop import DEFAULT, VARIANTS, Shop, running
 from e2e.substrates import choice
@@ -165,7 +166,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     found: Any = pyfuncitem.funcargs.get("substrate")
     substrate: Substrate | None = found
     if substrate is not None:
-        history = pyfuncitem.stash[choice.HISTORY] = substrate.history()
+        history = pyfuncitem.stash[HISTORY] = substrate.history()
         judge(history, substrate.recovers_within_s, begun_us)
     return result
 

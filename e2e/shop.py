@@ -27,6 +27,7 @@ from shop.inventory.v1.service_pb2_grpc import InventoryServiceStub
 from shop.payment.v1 import service_pb2 as payment_pb2
 from shop.payment.v1.service_pb2_grpc import PaymentServiceStub
 
+from e2e.reading import Addresses
 from e2e.waiting import eventually
 from sagaproof import runstate
 from sagaproof.group import Group
@@ -287,6 +288,14 @@ class Shop:
         """The end of every process's log, for a failure's message."""
         ends = [f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted((self.home / "logs").glob("*.log"))]
         return "\n".join(ends)
+
+    def addresses(self) -> Addresses:
+        """Where its history can be read."""
+        return Addresses(
+            self.kafka(),
+            {service: self.address(service) for service in self.services},
+            {service: self.address(service, ADMIN_OFFSET) for service in self.services},
+        )
 
     def address(self, service: str, offset: int = 0) -> str:
         return f"{HOST}:{GRPC_PORTS[service] - 9050 + self._base_port + offset}"

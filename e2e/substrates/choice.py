@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 
-from e2e.history import History
 from e2e.shop import VARIANTS
 from e2e.substrates import local
 from e2e.substrates.site import Site
@@ -27,8 +26,6 @@ SUBSTRATES = ("simulated", "local", "compose", "kubernetes")
 DEFAULT = ("simulated", "local")
 MODES: tuple[Mode, ...] = get_args(Mode)
 SEEDS = 10_000
-HISTORY = pytest.StashKey[History]()
-"""Of an item that has run: the history that it has left, if it got so far."""
 
 
 class Choice(NamedTuple):

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 from shop.admin.v1 import service_pb2 as admin
@@ -117,15 +118,23 @@ class Deployed:
     def passes(self, seconds: float) -> None:
         threading.Event().wait(seconds)  # how long a fault lasts, and not a wait for anything
 
-    def history(self) -> History:
+    def addresses(self) -> Addresses:
+        """Where its history can be read."""
         site = self._site
-        addresses = Addresses(
+        return Addresses(
             site.kafka,
             {service: site.public(self.replicas(service)[0]) for service in self.services},
             {service: site.admin(self.replicas(service)[0]) for service in self.services},
         )
+
+    @property
+    def home(self) -> Path | None:
+        """The folder of its data and logs, where that is on this machine."""
+        return getattr(self._site, "home", None)
+
+    def history(self) -> History:
         eventually("every replica has handled all", self._nothing_lags, REST_WITHIN_S)
-        history = record(addresses, [topic.name for topic in TOPICS], rest_within_s=REST_WITHIN_S)
+        history = record(self.addresses(), [topic.name for topic in TOPICS], rest_within_s=REST_WITHIN_S)
         history.accepted |= self._accepted
         history.observed = self._watches.seen()
         history.poisoned = list(self._poisoned)

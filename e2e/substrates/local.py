@@ -33,6 +33,7 @@ class Local:
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
+        self.home = shop.home
         self.mode: Mode = shop.mode
         self.can = can(shop.variant)
         self.url = shop.url
