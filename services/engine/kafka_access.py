@@ -4,6 +4,7 @@ By default plain text without a user, for a broker on loopback. With TLS the bro
 always verified.
 """
 
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 CHECK_WITHIN_S = 10.0
+LOOK_EVERY_S = 0.5
 
 _CREDENTIALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # pyright: ignore[reportPrivateUsage]
 _TLS = {KafkaError._SSL}  # pyright: ignore[reportPrivateUsage]
@@ -78,11 +80,16 @@ class KafkaSettings(Struct, frozen=True, rename="upper", kw_only=True):
         errors: list[KafkaError] = []
         config: dict[str, Any] = {**self.kafka, "error_cb": errors.append, "log_level": 0}
         client = AdminClient(config)
-        try:
-            client.list_topics(timeout=CHECK_WITHIN_S)
-        except KafkaException:
-            for error in errors:
-                self._explain(error)
+        deadline = time.monotonic() + CHECK_WITHIN_S
+        while time.monotonic() < deadline:
+            try:
+                client.list_topics(timeout=LOOK_EVERY_S)
+            except KafkaException:
+                client.poll(0)  # hands over the errors: the exception says only that there was no answer
+                for error in errors:
+                    self._explain(error)
+            else:
+                return
 
     def _explain(self, error: KafkaError) -> None:
         where = f"Kafka at {self.kafka_bootstrap_servers}"
