@@ -72,7 +72,7 @@ class Cluster:
         """Applies an overlay of this namespace and waits until all of it runs."""
         manifests = self.kubectl("kustomize", str(folder))
         self.ensure_namespace()
-        if made := self._make_passwords():
+        if made := self._make_passwords(passwords_of(manifests)):
             say(f"made passwords: {', '.join(made)}")
         self.kubectl("delete", "job", *JOBS, "--ignore-not-found", "--wait")
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=manifests)
@@ -99,13 +99,23 @@ class Cluster:
         """As kubectl shows them."""
         return self.kubectl("get", "pods", "--output", "wide")
 
-    def _make_passwords(self) -> list[str]:
+    def _make_passwords(self, wanted: Mapping[str, str]) -> list[str]:
         """Where there are none yet. Gives the names of the Secrets that were made."""
         there = {name.removeprefix("secret/") for name in self.kubectl("get", "secrets", "--output", "name").split()}
-        missing = {name: user for name, user in ROLES.items() if name not in there}
+        missing = {name: user for name, user in wanted.items() if name not in there}
         if missing:
             self.kubectl("create", "-f", "-", given=json.dumps(_secrets(missing)))
         return list(missing)
+
+
+def passwords_of(manifests: str) -> dict[str, str]:
+    """Of `ROLES` those that manifests ask for, and that nobody else makes: an ExternalSecret has its Secret's name."""
+    external = "".join(each for each in manifests.split("\n---\n") if "\nkind: ExternalSecret\n" in each)
+    return {
+        name: user
+        for name, user in ROLES.items()
+        if f"name: {name}\n" in manifests and f"name: {name}\n" not in external
+    }
 
 
 def _secrets(users: Mapping[str, str]) -> dict[str, Any]:

@@ -43,6 +43,15 @@ def test_a_password_is_a_valid_secret_that_a_url_takes_as_it_is() -> None:
     assert password != cluster.secret("order-database", "sagaproof_order")["stringData"]["password"]
 
 
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [("plain", set(cluster.ROLES)), ("kind", set(cluster.ROLES)), ("eks", set[str]())],
+)
+def test_passwords_are_made_but_where_an_operator_brings_them(name: str, made: set[str]) -> None:
+    manifests = cluster.Cluster().kubectl("kustomize", str(cluster.overlay(name)))
+    assert set(cluster.passwords_of(manifests)) == made
+
+
 def test_what_kind_needs_is_said_before_anything_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CommandError, match="there is no docker"):
