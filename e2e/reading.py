@@ -36,6 +36,8 @@ QUEUED_MAX_KB = 16_384
 """Of records that the Kafka client has fetched ahead."""
 PAGE = 1_000
 ORDERS_PAGE = 500
+Kafka = str | Mapping[str, Any]
+"""Its bootstrap servers; or how to reach it in librdkafka's words, where there is more to say."""
 _READ_MODELS = ("status", "marketing")
 """Services that store no events of their own."""
 
@@ -43,7 +45,7 @@ _READ_MODELS = ("status", "marketing")
 class Addresses(NamedTuple):
     """Where a shop is reached: its broker, and by service the public gRPC listener and the admin's."""
 
-    kafka: str
+    kafka: Kafka
     public: Mapping[str, str]
     admin: Mapping[str, str]
 
@@ -174,10 +176,10 @@ def _count(sums: dict[tuple[str, str], int], what: tuple[str, str], amount: int)
 
 
 @contextmanager
-def _consumer(bootstrap_servers: str) -> Generator[Consumer]:
+def _consumer(kafka: Kafka) -> Generator[Consumer]:
     consumer = Consumer(
         {
-            "bootstrap.servers": bootstrap_servers,
+            **({"bootstrap.servers": kafka} if isinstance(kafka, str) else kafka),
             "group.id": "history",
             "enable.auto.commit": False,
             "queued.max.messages.kbytes": QUEUED_MAX_KB,
@@ -189,10 +191,10 @@ def _consumer(bootstrap_servers: str) -> Generator[Consumer]:
         consumer.close()
 
 
-def ends(bootstrap_servers: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+def ends(kafka: Kafka, topics: Sequence[str]) -> dict[tuple[str, int], int]:
     """The offset behind the last record, of every partition that has any."""
     found: dict[tuple[str, int], int] = {}
-    with _consumer(bootstrap_servers) as consumer:
+    with _consumer(kafka) as consumer:
         known = consumer.list_topics(timeout=RPC_WITHIN_S).topics
         for topic in topics:
             for partition in known[topic].partitions if topic in known else ():
@@ -203,10 +205,10 @@ def ends(bootstrap_servers: str, topics: Sequence[str]) -> dict[tuple[str, int],
     return found
 
 
-def published(bootstrap_servers: str, topics: Sequence[str]) -> Iterator[Published]:
+def published(kafka: Kafka, topics: Sequence[str]) -> Iterator[Published]:
     """All records that are there now, each partition in order."""
-    left = ends(bootstrap_servers, topics)
-    with _consumer(bootstrap_servers) as consumer:
+    left = ends(kafka, topics)
+    with _consumer(kafka) as consumer:
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for topic, partition in left])
         deadline = time.monotonic() + SILENT_MAX_S
         while left:

@@ -19,7 +19,7 @@ from shop.status.v1 import lists_pb2 as lists
 from shop.status.v1.service_pb2_grpc import StatusServiceStub
 
 from e2e.history import History, Mode
-from e2e.reading import RPC_WITHIN_S, Addresses, Part, add, complete, ends, parts
+from e2e.reading import RPC_WITHIN_S, Addresses, Kafka, Part, add, complete, ends, parts
 
 LOOK_EVERY_S = 0.2
 TELL_EVERY = 100_000
@@ -106,7 +106,7 @@ def read(
         left_s -= _still(shop.kafka, topics, left_s)
 
 
-def _still(kafka: str, topics: Sequence[str], within_s: float) -> float:
+def _still(kafka: Kafka, topics: Sequence[str], within_s: float) -> float:
     """Waits until no topic has grown for STILL_S; how long that took. Raises NotAtRest."""
     began = moved_at = time.monotonic()
     seen = ends(kafka, topics)

@@ -1,6 +1,7 @@
 # ruff: noqa: PLC0415
 """The checks of whole histories, on the shop that runs: is everything right, and what has become of one order."""
 
+import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,12 +112,14 @@ def _addresses() -> "Addresses":
     from e2e.reading import Addresses
     from sagaproof.errors import CommandError
     from sagaproof.running import places
+    from services.engine.kafka_access import KafkaSettings
+    from services.engine.settings import read
 
     here = places()
     if here.state is None:
         raise CommandError("nothing runs here", ["start it: sagaproof run"])
     return Addresses(
-        here.state.kafka,
+        read(KafkaSettings, {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": here.state.kafka}).kafka,
         {service: here.address(service) for service in here.kinds},
         {service: here.admin_address(service) for service in here.kinds},
     )

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,8 @@ from sagaproof.runstate import Running, RunState, Supervised
 from sagaproof.settings import Settings
 from sagaproof.stack import Part, Stack, the_shop
 from sagaproof.supervisor import Event, Supervisor, SupervisorError
+from services.engine import settings as engine_settings
+from services.engine.kafka_access import AccessRefused, KafkaSettings
 from services.topics import TOPICS
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
@@ -106,7 +108,7 @@ def _clear_the_way(settings: Settings) -> None:
                 "--fresh would delete the services' data and not the topics of the Kafka at "
                 f"{settings.bootstrap_servers}, and the two belong together; unset KAFKA_BOOTSTRAP_SERVERS"
             )
-        _check_kafka(settings.bootstrap_servers)
+        _check_kafka(settings.bootstrap_servers, settings.environ)
     if settings.fresh and settings.database_url and settings.on_postgres:
         raise RunError(
             "--fresh would delete Kafka's topics and not the databases of the PostgreSQL server that DATABASE_URL "
@@ -138,12 +140,16 @@ def _check_data(settings: Settings) -> None:
     note.write_text(f"{kind}\n")
 
 
-def _check_kafka(bootstrap_servers: str) -> None:
+def _check_kafka(bootstrap_servers: str, environ: Mapping[str, str]) -> None:
+    given = engine_settings.read(KafkaSettings, {**environ, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers})
     try:
-        kafka_admin.wait_until_it_answers(bootstrap_servers, timeout_s=EXTERNAL_KAFKA_S)
+        given.check_access()
+        kafka_admin.wait_until_it_answers(bootstrap_servers, timeout_s=EXTERNAL_KAFKA_S, security=given.kafka)
+    except AccessRefused as error:
+        raise RunError(str(error)) from error
     except kafka_admin.KafkaError as error:
         raise RunError(f"{error}; start it, or unset KAFKA_BOOTSTRAP_SERVERS and this run brings its own") from error
-    kafka_admin.create_topics(bootstrap_servers, TOPICS)
+    kafka_admin.create_topics(bootstrap_servers, TOPICS, security=given.kafka)
 
 
 def _check_ports(parts: Sequence[Part]) -> None:

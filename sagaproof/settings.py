@@ -112,6 +112,8 @@ class Settings:
         name, mode = ("--mode", mode) if mode else ("SAGA_MODE", env.get("SAGA_MODE") or "choreographed")
         if mode not in SAGA_MODES:
             raise SettingsError(f"{name} is {mode!r}; it may be {' or '.join(SAGA_MODES)}")
+        if env.get("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT") != "PLAINTEXT" and not env.get("KAFKA_BOOTSTRAP_SERVERS"):
+            raise SettingsError("KAFKA_SECURITY_PROTOCOL is of a Kafka that KAFKA_BOOTSTRAP_SERVERS names; set both")
         database = env.get("DATABASE_URL") or None
         if database is not None:
             _check_database(database, postgres=postgres)

@@ -274,7 +274,13 @@ def test_the_state_folder_is_the_users_unless_it_is_given(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "http"), ("PORT", "70000"), ("SAGA_MODE", "both"), ("DATABASE_URL", "sqlite:////one-for-all.db")],
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("SAGA_MODE", "both"),
+        ("DATABASE_URL", "sqlite:////one-for-all.db"),
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
+    ],
 )
 def test_a_setting_that_cannot_be_used_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
