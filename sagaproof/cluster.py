@@ -111,11 +111,8 @@ class Cluster:
 def passwords_of(manifests: str) -> dict[str, str]:
     """Of `ROLES` those that manifests ask for, and that nobody else makes: an ExternalSecret has its Secret's name."""
     external = "".join(each for each in manifests.split("\n---\n") if "\nkind: ExternalSecret\n" in each)
-    return {
-        name: user
-        for name, user in ROLES.items()
-        if f"name: {name}\n" in manifests and f"name: {name}\n" not in external
-    }
+    lines = {name: f"name: {name}\n" for name in ROLES}
+    return {name: ROLES[name] for name, line in lines.items() if line in manifests and line not in external}
 
 
 def _secrets(users: Mapping[str, str]) -> dict[str, Any]:
