@@ -16,13 +16,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import openapi, problems, trace
+from gateway import console, openapi, problems, trace
+from gateway.console_desk import Desk
 from gateway.edge import Edge
 from gateway.feeds import DashboardFeed, EventFeed
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.problems import FieldError, ProblemError
-from gateway.routes import feeds, listing, marketing, orders, reads, system, watching
+from gateway.routes import admin, feeds, listing, marketing, orders, reads, system, watching
 from gateway.services import Services
 from gateway.settings import Settings
 from gateway.state import Gateway
@@ -52,16 +53,19 @@ def create_app(settings: Settings) -> Edge:
         )
         events = EventFeed(services.statuses, metrics, settings.max_followers)
         dashboard = DashboardFeed(services.statuses, metrics, settings.max_followers)
+        desk = Desk(settings, metrics) if settings.console_admin else None
         spans = _spans(settings, metrics)
         trace.switch_on(spans)
         stream = asyncio.get_running_loop().create_task(hub.run())
         stream.add_done_callback(_must_not_fail)
         try:
-            yield {"gateway": Gateway(settings, metrics, services, hub, events, dashboard)}
+            yield {"gateway": Gateway(settings, metrics, services, hub, events, dashboard, desk)}
         finally:
             stream.cancel()
             await asyncio.wait([stream])
             await services.close()
+            if desk is not None:
+                await desk.close()
             if spans is not None:
                 trace.switch_on(None)
                 await asyncio.to_thread(spans.close)
@@ -77,6 +81,9 @@ def create_app(settings: Settings) -> Edge:
     )
     for module in (orders, reads, watching, listing, feeds, marketing, system):
         app.include_router(module.router)
+    if settings.console_admin:
+        app.include_router(admin.router)
+    app.include_router(console.router(settings.console_dist))
     app.mount("/docs/assets", system.docs_assets)
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http_error)
@@ -112,11 +119,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _invalid_parameters(request: Request, error: Exception) -> Response:
-    """A path, query or header parameter of a route that FastAPI checks."""
+    """What FastAPI checks: a path, query or header parameter, and the body of an operator's call."""
     assert isinstance(error, RequestValidationError)
     # A parameter that may be left out would also tell that it is not None.
     errors = [
-        FieldError(field=str(each["loc"][1]), message=each["msg"])
+        FieldError(field=".".join(map(str, each["loc"][1:])) or "body", message=each["msg"])
         for each in error.errors()
         if each["type"] != "none_required"
     ]

@@ -18,6 +18,7 @@ from shop.shipping.v1 import events_pb2 as shipping_events
 from shop.status.v1 import log_pb2
 
 from gateway.documents import name_of
+from gateway.problems import invalid
 from gateway.views import time_text
 
 PUBLIC: tuple[type[Message], ...] = (
@@ -48,6 +49,14 @@ def known_type(name: str) -> str:
     if name not in SHORT_NAMES and name not in _CLASSES:
         raise ValueError(f"must be one of {', '.join(SHORT_NAMES)}")
     return name
+
+
+def full_name(short_name: str) -> str:
+    """The full name of a type. Raises ProblemError for any other text."""
+    for name in _CLASSES:
+        if short_name in (name, name.rpartition(".")[2]):
+            return name
+    raise invalid("messageType", f"must be one of {', '.join(SHORT_NAMES)}")
 
 
 def document(event: log_pb2.LoggedEvent) -> dict[str, Any]:

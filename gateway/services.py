@@ -15,6 +15,8 @@ from shop.marketing.v1 import service_pb2 as marketing_pb2
 from shop.marketing.v1 import service_pb2_grpc as marketing_grpc
 from shop.order.v1 import service_pb2 as order_pb2
 from shop.order.v1 import service_pb2_grpc as order_grpc
+from shop.payment.v1 import service_pb2 as payment_pb2
+from shop.payment.v1 import service_pb2_grpc as payment_grpc
 from shop.status.v1 import dashboard_pb2, lists_pb2, log_pb2
 from shop.status.v1 import service_pb2 as status_pb2
 from shop.status.v1 import service_pb2_grpc as status_grpc
@@ -33,7 +35,7 @@ from gateway.breaker import Breaker
 from gateway.documents import Snapshot
 from gateway.joiner import Joiner, QueueFullError
 from gateway.metrics import Metrics
-from gateway.models import OrderAnswer, OrderRequest, Product
+from gateway.models import Money, OrderAnswer, OrderRequest, Product
 from gateway.problems import FieldError, ProblemError
 from gateway.settings import Settings
 
@@ -50,13 +52,15 @@ class Services:
 
         self.order = backend("order", settings.order_address)
         self.inventory = backend("inventory", settings.inventory_address)
+        self.payment = backend("payment", settings.payment_address)
         self.status = backend("status", settings.status_address)
         self.marketing = backend("marketing", settings.marketing_address)
         # What an order needs; without the others the gateway is ready all the same.
         self.needed: Sequence[Backend] = (self.order, self.inventory, self.status)
-        self.all: Sequence[Backend] = (*self.needed, self.marketing)
+        self.all: Sequence[Backend] = (*self.needed, self.payment, self.marketing)
         self._orders = order_grpc.OrderServiceStub(self.order.channel)
         self._inventory = inventory_grpc.InventoryServiceStub(self.inventory.channel)
+        self._payment = payment_grpc.PaymentServiceStub(self.payment.channel)
         self.statuses = status_grpc.StatusServiceStub(self.status.channel)
         self._marketing = marketing_grpc.MarketingServiceStub(self.marketing.channel)
         self._reading = Patience(settings.read_attempt_s, settings.read_deadline_s)
@@ -161,6 +165,19 @@ class Services:
             raise _unavailable(str(unavailable)) from None
         return documents.product(response.product)
 
+    async def restock(self, request_id: str, product_id: str, quantity: int) -> Product:
+        request = inventory_pb2.RestockRequest(request_id=request_id, product_id=product_id, quantity=quantity)
+        unknown = ProblemError(problems.UNKNOWN_PRODUCT, f"Product {product_id} is not known.")
+        response = await self._read(self.inventory, self._inventory.Restock, request, unknown)
+        return documents.product(response.product)
+
+    async def deposit(self, request_id: str, user_id: str, amount: Money) -> Money:
+        """The balance after it."""
+        money = common_pb2.Money(amount_minor=amount.amount_minor, currency=amount.currency)
+        request = payment_pb2.DepositRequest(request_id=request_id, user_id=user_id, amount=money)
+        response = await self._read(self.payment, self._payment.Deposit, request)
+        return documents.money(response.account.balance)
+
     async def overview(self, request: marketing_pb2.GetOverviewRequest) -> marketing_pb2.GetOverviewResponse:
         return await self._read(self.marketing, self._marketing.GetOverview, request)
 
@@ -192,13 +209,17 @@ class Services:
         return await self._read(self.status, self.statuses.ListEvents, request)
 
     async def _read(
-        self, backend: Backend, method: aio.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT
+        self,
+        backend: Backend,
+        method: aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        not_found: ProblemError | None = None,
     ) -> ResponseT:
-        """The answer to a question that can only fail by being wrong, or by nobody there to answer."""
+        """The answer to what can only fail by being wrong, or by nobody there to answer."""
         try:
             return await backend.call(method, request, self._reading)
         except RefusedError as refused:
-            raise _refused(refused) from None
+            raise _refused(refused, not_found) from None
         except UnavailableError as unavailable:
             raise _unavailable(str(unavailable)) from None
 

@@ -6,6 +6,7 @@ Each field is the environment variable of the same name in capitals. Every queue
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 Address = Annotated[str, Field(pattern=r"^\S+$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+_SERVICES = ("order", "inventory", "payment", "shipping", "notification", "status", "marketing")
 
 
 class SettingsError(Exception):
@@ -29,6 +33,7 @@ class Settings(BaseModel):
 
     order_address: Address = "127.0.0.1:9051"
     inventory_address: Address = "127.0.0.1:9052"
+    payment_address: Address = "127.0.0.1:9053"
     status_address: Address = "127.0.0.1:9056"
     marketing_address: Address = "127.0.0.1:9057"
 
@@ -64,6 +69,16 @@ class Settings(BaseModel):
     keepalive_s: Seconds = 15
     first_answer_s: Seconds = 2
 
+    # The console: its files, as its build has made them, and whether it may operate the shop.
+    console_dist: Path = Path(__file__).resolve().parent.parent / "web" / "dist"
+    console_admin: bool = False
+    # Each process and its AdminService: order=127.0.0.1:9151,order-1=127.0.0.1:10151,...
+    admin_addresses: Annotated[str, Field(pattern=r"^([a-z0-9-]+=[^\s,=]+(,[a-z0-9-]+=[^\s,=]+)*)?$")] = ",".join(
+        f"{name}=127.0.0.1:{port}" for port, name in enumerate(_SERVICES, 9151)
+    )
+    # To learn that the broker is away takes a service 2 s.
+    admin_attempt_s: Seconds = 3
+
     # OpenTelemetry's own variables; whatever else there is of them, its SDK reads by itself.
     otel_traces_exporter: Literal["none", "otlp", "console"] | None = None
     otel_exporter_otlp_endpoint: str = ""
@@ -75,6 +90,12 @@ class Settings(BaseModel):
 
     # SIGTERM: requests that are still running after this are cut off.
     shutdown_s: Seconds = 3
+
+    @property
+    def admin_processes(self) -> dict[str, str]:
+        """Process -> address of its AdminService."""
+        pairs = (each.partition("=") for each in self.admin_addresses.split(",") if each)
+        return {name: address for name, _, address in pairs}
 
     @property
     def traces(self) -> Literal["otlp", "console"] | None:

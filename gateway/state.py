@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from gateway.console_desk import Desk
 from gateway.feeds import DashboardFeed, EventFeed
 from gateway.hub import Hub
 from gateway.metrics import Metrics
@@ -21,6 +22,8 @@ class Gateway:
     hub: Hub
     events: EventFeed
     dashboard: DashboardFeed
+    # None unless CONSOLE_ADMIN=1.
+    desk: Desk | None = None
 
 
 def gateway_of(connection: HTTPConnection) -> Gateway:

@@ -77,7 +77,7 @@ def the_shop(settings: Settings) -> Stack:
     after = [part.spec.name for part in parts]
     for n in range(settings.replicas):
         parts += [service_part(settings, name, n, bootstrap_servers, urls[name], after) for name in grpc_ports]
-    parts.append(gateway_part(settings, grpc_ports))
+    parts.append(gateway_part(settings, grpc_ports, {part.spec.name: part.admin for part in parts if part.admin}))
     return Stack(parts, gateway=f"http://{HOST}:{settings.port}", kafka=bootstrap_servers)
 
 
@@ -178,13 +178,17 @@ def service_part(
     return Part(spec, grpc=port, admin=admin_port, http=http_port)
 
 
-def gateway_part(settings: Settings, grpc_ports: dict[str, int]) -> Part:
-    """The gateway, told where the services are."""
+def gateway_part(settings: Settings, grpc_ports: dict[str, int], admin_ports: Mapping[str, int]) -> Part:
+    """The gateway, told where the services and their processes' AdminServices are."""
     addresses = {f"{name.upper()}_ADDRESS": _target(settings, port) for name, port in grpc_ports.items()}
+    console = {
+        "CONSOLE_ADMIN": settings.environ.get("CONSOLE_ADMIN") or "1",
+        "ADMIN_ADDRESSES": ",".join(f"{name}={HOST}:{port}" for name, port in admin_ports.items()),
+    }
     spec = ProcessSpec(
         name="gateway",
         command=[sys.executable, "-m", "gateway"],
-        env={**settings.environ, **_LOCAL, **addresses, "PORT": str(settings.port)},
+        env={**settings.environ, **_LOCAL, **addresses, **console, "PORT": str(settings.port)},
         cwd=ROOT,
         log=settings.logs / "gateway.log",
         ready=answers_ready(settings.port),
