@@ -20,7 +20,6 @@ from sagaproof import (
     cli_dlq,
     cli_e2e,
     cli_fault,
-    cli_kind,
     cli_operate,
     cli_reads,
     cli_shop,
@@ -111,6 +110,5 @@ app.add_typer(cli_operate.app)
 app.add_typer(cli_check.app)
 app.add_typer(cli_dlq.app, rich_help_panel=cli_operate.PANEL)
 app.add_typer(cli_fault.app, rich_help_panel=cli_operate.PANEL)
-cli_cluster.app.add_typer(cli_kind.app)
 app.add_typer(cli_cluster.app, rich_help_panel=PANEL)
 app.add_typer(cli_e2e.app)

@@ -1,7 +1,11 @@
 # ruff: noqa: PLC0415
 """The shop on a Kubernetes: up, down, status. See docs/kubernetes.md."""
 
+import os
+import tempfile
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -26,14 +30,28 @@ app = typer.Typer(
 
 @app.command()
 def create(
-    preload: Annotated[Path | None, typer.Option(help="A folder of image archives, loaded first.")] = None,
-    node_image: Annotated[str | None, typer.Option(help="Of kind.", show_default=False)] = None,
-    strimzi: Annotated[str | None, typer.Option(help="Its manifest: a file or URL.", show_default=False)] = None,
+    preload: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Archives of images (docker save), loaded before all else."),
+    ] = None,
+    node_image: Annotated[str, typer.Option(help="kind's node; else what its version names.", show_default=False)] = "",
+    strimzi: Annotated[
+        str, typer.Option(help="The operator's manifest, a file or address; else its own.", show_default=False)
+    ] = "",
+    build: Annotated[bool, typer.Option("--build/--no-build", help="Build the shop's images here.")] = True,
 ) -> None:
-    """Make a kind cluster on this machine's Docker, with the shop's images and Strimzi, for `up kind`."""
+    """Make a Kubernetes by kind, with the shop's images and Strimzi in it, for `sagaproof cluster up kind`.
+
+    \b
+    sagaproof cluster create
+    sagaproof cluster create --preload archives/ --strimzi strimzi.yaml
+    """
     from sagaproof import kind
 
-    kind.create(print, preload, node_image or kind.NODE_IMAGE, strimzi or kind.STRIMZI)
+    if missing := kind.lacks():
+        raise CommandError("this machine cannot hold a cluster:", missing)
+    kind.create(print, preload, node_image, strimzi or kind.STRIMZI, build=build)
+    print("there is a cluster; next: sagaproof cluster up kind")
 
 
 @app.command()
@@ -56,13 +74,40 @@ def logs(folder: Annotated[Path, typer.Argument(help="Where to put them.")]) -> 
 def up(
     overlay: Annotated[str, typer.Argument(help="plain, kind, eks, or a folder of your own that builds on one.")],
     timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds until all of it must run.")] = 300,
+    eks: Annotated[
+        str, typer.Option(metavar="NAME", help="A cluster of EKS, in place of your kubeconfig's.", show_default=False)
+    ] = "",
+    region: Annotated[str, typer.Option(help="Of that cluster, as AWS names it.", show_default=False)] = "",
 ) -> None:
-    """Deploy the shop, or bring it up to date; return when all of it runs."""
+    """Deploy the shop, or bring it up to date; return when all of it runs.
+
+    \b
+    sagaproof cluster up plain
+    sagaproof cluster up eks --eks shop --region eu-central-1
+    """
     from sagaproof import cluster
 
     began_at = time.monotonic()
-    cluster.Cluster().up(cluster.overlay(overlay), print, timeout_s)
+    with _reached(eks, region):
+        cluster.Cluster().up(cluster.overlay(overlay), print, timeout_s)
     print(f"the shop is open after {time.monotonic() - began_at:.0f} s")
+
+
+@contextmanager
+def _reached(eks_cluster: str, region: str) -> Generator[None]:
+    """With a kubeconfig for that cluster, if one is named. AWS' own variables say who asks."""
+    if not eks_cluster:
+        yield
+        return
+    try:
+        from sagaproof import eks
+    except ImportError:
+        raise CommandError("AWS' package is not here: make setup-dev installs it") from None
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(eks.kubeconfig(eks_cluster, region))
+        file.flush()
+        os.environ["KUBECONFIG"] = file.name
+        yield
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """A kind cluster on this machine's Docker, with Strimzi's operator: `sagaproof cluster create`.
 
 Whatever an air-gapped machine lacks is given as files: images as archives (`docker save`), the operator's manifest, and
-the node's image. Says in one line what is missing before anything is started.
+the node's image. What is missing is said before anything is started.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
+
 from sagaproof.cluster import Cluster
 from sagaproof.errors import CommandError
 
 NAME = "sagaproof"
 CONFIG = Path(__file__).resolve().parent.parent / "k8s" / "kind.yaml"
-NODE_IMAGE = "kindest/node:v1.36.1"
 STRIMZI = (
     "https://github.com/strimzi/strimzi-kafka-operator/releases/download/1.2.0/strimzi-cluster-operator-1.2.0.yaml"
 )
@@ -28,43 +29,62 @@ STRIMZI_EVERYWHERE = {
     "strimzi-cluster-operator-entity-operator-delegation": "strimzi-entity-operator",
 }
 """What it needs to watch every namespace: bindings, and the roles of its manifest."""
-IMAGES = ("sagaproof/services:dev", "sagaproof/gateway:dev")
-CREATED_WITHIN_S = 600.0
-FREE_BYTES = 6 * 2**30
+IMAGES = {"sagaproof/services:dev": "services", "sagaproof/gateway:dev": "gateway"}
+"""What is built from here, each by one of images/*.Dockerfile."""
+COMMAND_WITHIN_S = 900.0
+MEMORY_BYTES = 6 * 2**30
+DISK_BYTES = 12 * 2**30
+ARCHIVES = ("*.tar", "*.tar.gz", "*.tgz")
 
 
-def preflight() -> None:
-    """Raises CommandError with what is missing."""
-    for program, how in (
-        ("docker", "install Docker"),
-        ("kind", "go install sigs.k8s.io/kind@v0.33.0"),
-    ):
-        if shutil.which(program) is None:
-            raise CommandError(f"there is no {program}: {how}")
-    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
-        raise CommandError("the Docker engine does not answer: start it, and see that `docker info` works")
-    free = shutil.disk_usage("/").free
-    if free < FREE_BYTES:
-        raise CommandError(f"{free / 2**30:.1f} GB are free, and a kind with the shop needs {FREE_BYTES / 2**30:.0f}")
+def lacks(find: Callable[[str], str | None] = shutil.which) -> list[str]:
+    """What this machine lacks for a cluster, each with what to do: looked at before minutes are spent."""
+    missing = [
+        f"{program} is not here: {how}"
+        for program, how in (
+            ("docker", "install Docker Engine, or Docker Desktop"),
+            ("kind", "`go install sigs.k8s.io/kind@v0.33.0`, with Go's bin folder on the PATH"),
+        )
+        if find(program) is None
+    ]
+    if not missing and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        missing.append("Docker's engine does not answer: start it, and see that `docker info` works for this user")
+    memory, disk = psutil.virtual_memory().available, shutil.disk_usage("/").free
+    if memory < MEMORY_BYTES:
+        missing.append(f"{memory / 2**30:.1f} GB of memory are free: {MEMORY_BYTES / 2**30:.0f} GB are needed")
+    if disk < DISK_BYTES:
+        missing.append(f"{disk / 2**30:.1f} GB of disk are free: {DISK_BYTES / 2**30:.0f} GB are needed")
+    return missing
 
 
-def create(say: Callable[[str], None], preload: Path | None, node_image: str, strimzi: str) -> None:
-    """The cluster, with the shop's images and the operator; one of the name that is there is an error."""
-    preflight()
-    archives = sorted(preload.glob("*.tar*")) if preload else []
+def create(
+    say: Callable[[str], None],
+    preload: Path | None = None,
+    node_image: str = "",
+    strimzi: str = STRIMZI,
+    *,
+    build: bool = True,
+) -> None:
+    """A cluster that is ready for `sagaproof cluster up kind`. Raises CommandError; also if there is one already.
+
+    preload: a folder of image archives, all of which are loaded before anything is pulled
+    node_image: kind's node; '' is the one that this version of kind names by its digest
+    build: whether the shop's images are built here; else they are there, or among the archives
+    """
+    archives = sorted(found for pattern in ARCHIVES for found in preload.glob(pattern)) if preload else []
     for archive in archives:
-        _run(["docker", "load", "--input", str(archive)])
-    missing = [image for image in IMAGES if _code(["docker", "image", "inspect", image])]
-    if missing:
-        raise CommandError(f"there is no image {missing[0]}: build it as docs/kubernetes.md says, or --preload it")
+        say(f"loading {archive.name}")
+        run(["docker", "load", "--input", str(archive)])
+    for image, name in IMAGES.items() if build else ():
+        say(f"building {image}")
+        run(["docker", "build", "--file", f"images/{name}.Dockerfile", "--tag", image, "."])
     say("making the cluster")
-    _run(
-        ["kind", "create", "cluster", "--name", NAME, "--config", str(CONFIG), "--image", node_image, "--wait", "120s"]
-    )
-    say("loading images")
+    node = ["--image", node_image] if node_image else []
+    run(["kind", "create", "cluster", "--name", NAME, "--config", str(CONFIG), *node, "--wait", "300s"])
+    say("loading images into it")
     for archive in archives:
-        _run(["kind", "load", "image-archive", "--name", NAME, str(archive)])
-    _run(["kind", "load", "docker-image", "--name", NAME, *IMAGES])
+        run(["kind", "load", "image-archive", "--name", NAME, str(archive)])
+    run(["kind", "load", "docker-image", "--name", NAME, *IMAGES])
     say("starting Strimzi's operator")
     install_strimzi(Cluster("strimzi"), strimzi)
 
@@ -89,21 +109,25 @@ def install_strimzi(operator: Cluster, manifest: str) -> None:
 
 
 def delete() -> None:
-    _run(["kind", "delete", "cluster", "--name", NAME])
+    """Removes the cluster, with all that is in it. Raises CommandError."""
+    run(["kind", "delete", "cluster", "--name", NAME])
 
 
 def logs(folder: Path) -> None:
-    """Of the node and of every pod, for whoever looks into what failed."""
-    _run(["kind", "export", "logs", "--name", NAME, str(folder)])
+    """Of the node and of every pod, for whoever looks into what failed. Raises CommandError."""
+    run(["kind", "export", "logs", "--name", NAME, str(folder)])
 
 
-def _code(command: Sequence[str]) -> int:
-    return subprocess.run(command, capture_output=True, check=False).returncode
-
-
-def _run(command: Sequence[str]) -> None:
+def run(command: Sequence[str]) -> None:
     """Raises CommandError with the end of what it said."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=CREATED_WITHIN_S)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=COMMAND_WITHIN_S, cwd=CONFIG.parent.parent
+        )
+    except OSError as error:
+        raise CommandError(f"{command[0]}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"{' '.join(command[:3])}: not done after {COMMAND_WITHIN_S:.0f} s") from None
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
         raise CommandError(f"{' '.join(command[:3])}: {lines[-1]}", lines[-10:-1])

@@ -28,6 +28,11 @@ async def _publish(module: Sagaproof) -> str:
     return await module.publish("registry.example/shop", "1.2", "somebody", dag.set_secret("password", "hidden"))
 
 
+async def _deploy_to_eks(module: Sagaproof) -> str:
+    keys = [dag.set_secret(name, "hidden") for name in ("id", "key", "token")]
+    return await module.deploy("eks", None, "shop", "eu-central-1", *keys)
+
+
 async def _report(module: Sagaproof) -> object:
     return await (await module.report()).id()
 
@@ -44,7 +49,7 @@ RUNS: dict[str, Function] = {
     "bench": lambda module: module.bench(["--postgres"]),
     "render": _render,
     "check_parity": lambda module: module.check_parity(),
-    "deploy": lambda module: module.deploy(dag.set_secret("kubeconfig", "hidden")),
+    "deploy": lambda module: module.deploy(kubeconfig=dag.set_secret("kubeconfig", "hidden")),
 }
 """Functions that run a command of the project."""
 ALWAYS_RUN = {"test", "publish", "e2e", "report", "bench", "deploy"}
@@ -139,13 +144,29 @@ def test_packages_come_through_caches_that_are_there_before_set_up(engine: Engin
 
 
 def test_no_secret_is_seen_but_where_it_is_used(engine: Engine) -> None:
-    for function in (RUNS["deploy"], _publish):
+    for function in (RUNS["deploy"], _deploy_to_eks, _publish):
         for chain in asked(engine, function):
             for call in chain:
                 if call.name != "setSecret":
                     assert "hidden" not in str({k: v for k, v in call.arguments.items() if not isinstance(v, tuple)})
     [mounted] = {call.arguments["path"] for chain in engine.asked for call in named(chain, "withMountedSecret")}
     assert mounted == "/root/.kube/config"
+    variables = {call.arguments["name"] for chain in engine.asked for call in named(chain, "withSecretVariable")}
+    assert variables == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+
+
+def test_a_cluster_of_eks_is_named_with_its_region(engine: Engine) -> None:
+    [arguments] = {tuple(run.arguments["args"]) for run in executed(asked(engine, _deploy_to_eks))}
+    assert arguments[2:] == (
+        *(".venv/bin/sagaproof", "cluster", "up", "eks", "--timeout", "600"),
+        *("--eks", "shop", "--region", "eu-central-1"),
+    )
+
+
+def test_a_deployment_that_says_neither_how_to_reach_its_cluster_nor_who_asks_is_refused(engine: Engine) -> None:
+    with pytest.raises(FailedError, match="kubeconfig, or eks"):
+        asked(engine, lambda module: module.deploy("eks", None, "shop", "eu-central-1"))
+    assert not executed(engine.asked)
 
 
 def test_the_newline_at_the_end_of_a_password_file_is_no_part_of_the_password(engine: Engine) -> None:

@@ -34,7 +34,6 @@ NOT_SOURCE = [
 
 RENDERED = f"{SOURCE}/rendered.yaml"
 Overlay = Annotated[str, Doc("An overlay in k8s/overlays: plain, kind or eks.")]
-Kubeconfig = Annotated[dagger.Secret, Doc("A kubeconfig: file:PATH, env:NAME or cmd:COMMAND.")]
 
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -163,13 +162,34 @@ class Sagaproof:
     @always_run
     async def deploy(
         self,
-        kubeconfig: Kubeconfig,
         overlay: Overlay = "eks",
+        kubeconfig: Annotated[
+            dagger.Secret | None, Doc("How to reach the cluster: file:PATH, env:NAME or cmd:COMMAND.")
+        ] = None,
+        eks: Annotated[str, Doc("In place of a kubeconfig: a cluster of EKS, by name.")] = "",
+        region: Annotated[str, Doc("AWS' name of its region.")] = "",
+        aws_access_key_id: Annotated[dagger.Secret | None, Doc("Who asks.")] = None,
+        aws_secret_access_key: Annotated[dagger.Secret | None, Doc("Who asks.")] = None,
+        aws_session_token: Annotated[dagger.Secret | None, Doc("Of credentials for a while.")] = None,
         timeout_s: Annotated[int, Doc("Seconds until all of it must run.")] = 600,
     ) -> str:
         """Bring a cluster to what an overlay says, and return when all of it runs: `sagaproof cluster up`."""
-        container = self._checkout().with_mounted_secret("/root/.kube/config", kubeconfig)
+        container = self._checkout()
         command = [".venv/bin/sagaproof", "cluster", "up", overlay, "--timeout", str(timeout_s)]
+        if kubeconfig is not None:
+            container = container.with_mounted_secret("/root/.kube/config", kubeconfig)
+        elif eks and region and aws_access_key_id is not None and aws_secret_access_key is not None:
+            command += ["--eks", eks, "--region", region]
+            given = {
+                "AWS_ACCESS_KEY_ID": aws_access_key_id,
+                "AWS_SECRET_ACCESS_KEY": aws_secret_access_key,
+                "AWS_SESSION_TOKEN": aws_session_token,
+            }
+            for name, secret in given.items():
+                if secret is not None:
+                    container = container.with_secret_variable(name, secret)
+        else:
+            raise FailedError("deploy: give a kubeconfig, or eks, region and both AWS keys")
         return await verdict(run(container, command), f"deploy {overlay}")
 
     def _checkout(self) -> dagger.Container:
