@@ -29,8 +29,8 @@ async def _publish(module: Sagaproof) -> str:
 
 
 async def _deploy_to_eks(module: Sagaproof) -> str:
-    keys = [dag.set_secret(name, "hidden") for name in ("id", "key", "token")]
-    return await module.deploy("eks", None, "shop", "eu-central-1", *keys)
+    key_id, key, token = (dag.set_secret(name, "hidden") for name in ("id", "key", "token"))
+    return await module.deploy("eks", None, "shop", "eu-central-1", key_id, key, token)
 
 
 async def _report(module: Sagaproof) -> object:
