@@ -72,6 +72,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 def settle(config: pytest.Config) -> None:
     """Draws the seed where none is given. Processes that run tests side by side are given the same one."""
+    config.addinivalue_line("markers", "only_on: the one substrate that the test is of")
     if config.option.seed is None:
         config.option.seed = random.randrange(SEEDS)
 
@@ -141,6 +142,9 @@ def mark(items: Iterable[pytest.Item], seed: int) -> None:
 
 def is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
     """Whether this test, of e2e, is on a substrate and in a mode that were chosen, and is of a service of that mode."""
+    only = item.get_closest_marker("only_on")
+    if only is not None:
+        return only.args[0] in substrates(config)
     callspec = getattr(item, "callspec", None)
     choice = choice_of(item)
     if choice is not None and callspec is not None:

@@ -179,6 +179,28 @@ class Pods:
         self.cluster.kubectl("rollout", "restart", "deployment/gateway")
         self.cluster.wait_until_rolled_out(within_s)
 
+    def evict_all(self, within_s: float) -> None:
+        """Each pod of the shop, as a node that is drained does: not more of a service than its budget lets go."""
+        for number in range(REPLICAS):
+            for service in self._services:
+                self._evict(f"{service}-{number}")
+            self.cluster.wait_until_rolled_out(within_s)
+
+    def _evict(self, pod: str) -> None:
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction"
+
+        def is_let_go() -> bool:
+            try:
+                self.cluster.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(eviction))
+            except CommandError as error:
+                if "disruption budget" not in error.line:
+                    raise
+                return False
+            return True
+
+        eventually(f"{pod} is let go", is_let_go, GONE_WITHIN_S, every_s=1.0)
+
     def logs(self) -> str:
         names = self.cluster.kubectl("get", "pods", "--output", "name").split()
         return "\n".join(f"--- {name}\n{self._log(name)}" for name in names)
