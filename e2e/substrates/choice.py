@@ -72,7 +72,6 @@ def add_options(parser: pytest.Parser) -> None:
 
 def settle(config: pytest.Config) -> None:
     """Draws the seed where none is given. Processes that run tests side by side are given the same one."""
-    config.addinivalue_line("markers", "only_on: the one substrate that the test is of")
     if config.option.seed is None:
         config.option.seed = random.randrange(SEEDS)
 
