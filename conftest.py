@@ -18,11 +18,13 @@ pytest_plugins = ["e2e.report.plugin"]
 SCENARIOS = "e2e/scenarios/"
 WHOLE_SHOP = ("e2e/test_", SCENARIOS, "bench/tests/test_whole")
 BY_THEMSELVES = ("services/tests/", "e2e/simulated/tests/test_histories")
+"""Tests that share nothing, and of which some take long."""
 SIMULATED = "[simulated-"
 """In the name of a scenario's case that needs no shop."""
-"""Tests that share nothing, and of which some take long."""
 COVERED = "services/"
 """Where coverage is measured: it costs half of the speed, of the processes that tests start too."""
+WALKS = ("services/tests/test_interleavings", "services/tests/test_rivals")
+"""Each step of the saga a million times: where coverage would cost most, and say least."""
 
 
 class SideBySide(LoadScopeScheduling):
@@ -36,11 +38,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
     return SideBySide(config, log)
 
 
+def _is_covered(item: pytest.Item) -> bool:
+    return item.nodeid.startswith(COVERED) and not item.nodeid.startswith(WALKS)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
     for item in items:
-        if not item.nodeid.startswith(COVERED):
+        if not _is_covered(item):
             item.add_marker(pytest.mark.no_cover)
 
 
@@ -63,7 +69,7 @@ def _turn(item: pytest.Item) -> tuple[int, str, int]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Processes are measured whose environment says so (coverage's `patch = subprocess`)."""
-    if item.nodeid.startswith(COVERED):
+    if _is_covered(item):
         return (yield)
     hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COVERAGE_PROCESS")}
     try:
