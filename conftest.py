@@ -21,6 +21,8 @@ BY_THEMSELVES = ("services/tests/", "e2e/simulated/tests/test_histories")
 """Tests that share nothing, and of which some take long."""
 SIMULATED = "[simulated-"
 """In the name of a scenario's case that needs no shop."""
+LATE = {"test_whole_histories.py": 1, "test_poison.py": 2, "test_bad_days.py": 3, "test_dead_letters.py": 3}
+"""Of the tests of one shop: the last ones put records there that nobody has stored."""
 COVERED = "services/"
 """Where coverage is measured: it costs half of the speed, of the processes that tests start too."""
 WALKS = ("services/tests/test_interleavings", "services/tests/test_rivals")
@@ -53,14 +55,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _turn(item: pytest.Item) -> tuple[int, str, int]:
     """Of a test: the shops one variant after the other, then what starts brokers, then the rest.
 
-    Scenarios come first: they know what they have done to a shop, and check all of its history. What comes last puts
-    records there that nobody has stored.
+    Scenarios come first: they know what they have done to a shop, and check all of its history.
     """
     if item.get_closest_marker("e2e"):
         callspec = getattr(item, "callspec", None)
         on = callspec.params.get("substrate", callspec.params.get("shop")) if callspec else None
-        rank = {"test_whole_histories.py": 1, "test_bad_days.py": 2, "test_dead_letters.py": 2}.get(item.path.name, 0)
-        return 0, getattr(on, "variant", on) or "", -1 if item.nodeid.startswith(SCENARIOS) else rank
+        first = -1 if item.nodeid.startswith(SCENARIOS) else 0
+        return 0, getattr(on, "variant", on) or "", LATE.get(item.path.name, first)
     if item.get_closest_marker("integration"):
         return 1, "", 0
     return 2, "", 0 if item.nodeid.startswith(BY_THEMSELVES) else 1

@@ -18,9 +18,7 @@ READERS = ("status", "marketing")
 
 @pytest.mark.sample(3)
 @pytest.mark.needs("crash-points", "pause")
-@pytest.mark.parametrize(
-    ("service", "point"), [(s, p) for p in POINTS for s in (*PARTICIPANTS, "orchestrator")], ids="-".join
-)
+@pytest.mark.parametrize(("service", "point"), [(s, p) for p in POINTS for s in (*PARTICIPANTS, "orchestrator")])
 def test_a_service_that_is_killed_at_a_crash_point_does_its_work_once(
     shop: Substrate, draw: Draw, service: str, point: Point
 ) -> None:

@@ -1,11 +1,10 @@
-"""What lies on the topics is too much, there twice, or nonsense: every order ends all the same."""
+"""What lies on the topics is too much at once, or there twice: every order ends all the same."""
 
 from __future__ import annotations
 
 import pytest
 
-from e2e.scenarios.orders import COMPLETED, FINE, Draw
-from e2e.substrates.poison import EVENTS, KINDS, Kind
+from e2e.scenarios.orders import Draw
 from e2e.substrates.substrate import Substrate
 
 BEHIND = 100
@@ -34,15 +33,3 @@ def test_a_reader_that_is_far_behind_catches_up(shop: Substrate, draw: Draw) -> 
     with shop.load(lambda: draw.order()._replace(watched=False)) as load, shop.paused(service):
         while shop.lag(service) < shop.far_behind:
             load.wait_for(50)
-
-
-@pytest.mark.sample(2)
-@pytest.mark.needs("poison")
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_poisoned_record_is_a_dead_letter_of_all_who_need_it_and_holds_nobody_up(
-    shop: Substrate, draw: Draw, kind: Kind
-) -> None:
-    order_id = shop.place(FINE)
-    assert shop.ending(order_id) == COMPLETED
-    shop.poison(kind, draw.choice(list(EVENTS)), order_id)
-    assert shop.ending(shop.place(FINE)) == COMPLETED

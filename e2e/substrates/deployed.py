@@ -133,6 +133,7 @@ class Deployed:
         return getattr(self._site, "home", None)
 
     def history(self) -> History:
+        eventually("every watch has ended", lambda: not self._watches.open, REST_WITHIN_S)
         eventually("every replica has handled all", self._nothing_lags, REST_WITHIN_S)
         history = record(self.addresses(), [topic.name for topic in TOPICS], rest_within_s=REST_WITHIN_S)
         history.accepted |= self._accepted

@@ -39,6 +39,11 @@ class Watches:
         """A customer watches this order from now on."""
         self._loop.call_soon_threadsafe(self._begin, order_id)
 
+    @property
+    def open(self) -> int:
+        """How many have not ended."""
+        return len(self._tasks)
+
     def seen(self) -> list[Observed]:
         """So far."""
         return list(self._seen)
