@@ -73,9 +73,17 @@ def main(database_urls: Sequence[str]) -> int:
             migrate(url)
         except (exc.SQLAlchemyError, ValueError) as error:
             cause = " ".join(str(getattr(error, "orig", None) or error).split())
-            print(f"cannot migrate {sa.make_url(url).render_as_string()}: {cause}", file=sys.stderr)
+            print(f"cannot migrate {_shown(url)}: {cause}", file=sys.stderr)
             return 1
     return 0
+
+
+def _shown(url: str) -> str:
+    """Without its password."""
+    try:
+        return sa.make_url(url).render_as_string()
+    except exc.ArgumentError:
+        return "a database"
 
 
 if __name__ == "__main__":

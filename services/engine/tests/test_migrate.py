@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 
 from services.engine.database import DatabaseError, open_store
 from services.engine.database_url import engine_url
-from services.engine.migrate import config, migrate
+from services.engine.migrate import config, main, migrate
 from services.engine.migrations import REVISION
 from services.engine.schema import METADATA
 from services.engine.tests.stores import postgres_server
@@ -110,6 +110,10 @@ def test_a_database_that_cannot_be_reached_is_said_in_one_line_without_its_passw
 
 
 @pytest.mark.parametrize("url", ["mysql://x", "sqlite:x.db", "", "x"])
-def test_a_url_of_another_kind_is_refused(url: str) -> None:
+def test_a_url_of_another_kind_is_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(DatabaseError, match="DATABASE_URL must be sqlite:///PATH or postgresql://"):
         open_store(url)
+    assert main([url]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("cannot migrate ")
+    assert said.count("\n") == 1
