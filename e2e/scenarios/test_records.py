@@ -30,6 +30,6 @@ def test_a_consumer_that_lags_behind_catches_up(shop: Substrate, draw: Draw, ser
 @pytest.mark.own_shop
 def test_a_reader_that_is_far_behind_catches_up(shop: Substrate, draw: Draw) -> None:
     service = draw.choice(["notification", "status", "marketing"])
-    with shop.load(lambda: draw.order()._replace(watched=False)) as load, shop.paused(service):
+    with shop.load(lambda: draw.order()._replace(watched=False), hurried=True) as load, shop.paused(service):
         while shop.lag(service) < shop.far_behind:
             load.wait_for(50)

@@ -20,7 +20,7 @@ from e2e.reading import Addresses
 from e2e.recorder import record
 from e2e.simulated.world import participants
 from e2e.substrates.clients import RPC_WITHIN_S, Clients
-from e2e.substrates.load import Load, ordering
+from e2e.substrates.load import THINKS_S, Load, ordering
 from e2e.substrates.poison import Kind, buried_by, poison
 from e2e.substrates.records import mirroring, put
 from e2e.substrates.site import Site
@@ -94,8 +94,8 @@ class Deployed:
     def deposit(self, user: str, amount_minor: int) -> None:
         self._clients.deposit(user, amount_minor)
 
-    def load(self, draw: Callable[[], Order]) -> AbstractContextManager[Load]:
-        return ordering(self.place, draw)
+    def load(self, draw: Callable[[], Order], *, hurried: bool = False) -> AbstractContextManager[Load]:
+        return ordering(self.place, draw, 0.0 if hurried else THINKS_S)
 
     # What is seen
 

@@ -1,4 +1,4 @@
-"""Customers of a real shop who order without a pause, each on a thread."""
+"""Customers of a real shop who order again and again, each on a thread."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from e2e.waiting import eventually
 
 CUSTOMERS = 4
 """Who order at the same time."""
+THINKS_S = 0.2
+"""How long each of them waits before the next order."""
 ACCEPTED_WITHIN_S = 60.0
 """So many orders as are waited for."""
 
 
 @contextmanager
-def ordering(place: Callable[[Order], str], draw: Callable[[], Order]) -> Generator[Load]:
+def ordering(place: Callable[[Order], str], draw: Callable[[], Order], thinks_s: float) -> Generator[Load]:
     """They order inside the block. Raises what has ended one of them."""
-    load = Load(place, draw)
+    load = Load(place, draw, thinks_s)
     try:
         yield load
     finally:
@@ -26,10 +28,10 @@ def ordering(place: Callable[[Order], str], draw: Callable[[], Order]) -> Genera
 
 
 class Load:
-    """So many customers, each of whom orders again when the last order was accepted."""
+    """So many customers, each of whom orders again some time after the last order was accepted."""
 
-    def __init__(self, place: Callable[[Order], str], draw: Callable[[], Order]) -> None:
-        self._place, self._draw = place, draw
+    def __init__(self, place: Callable[[Order], str], draw: Callable[[], Order], thinks_s: float) -> None:
+        self._place, self._draw, self._thinks_s = place, draw, thinks_s
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._accepted = 0
@@ -58,5 +60,6 @@ class Load:
                 self._place(order)
                 with self._lock:
                     self._accepted += 1
+                self._stopping.wait(self._thinks_s)
         except BaseException as error:  # noqa: BLE001 raised again where the load ends
             self._failure = error

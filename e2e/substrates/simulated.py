@@ -30,6 +30,7 @@ STEPS_MAX = 200_000
 CUSTOMERS = 4
 """Who order at the same time."""
 THINKS_US = (10_000, 3_000_000)
+HURRIES_US = (1_000, 100_000)
 """How long each of them waits before the next order."""
 SAID_ON = frozenset([*PUBLIC.values(), *COMMANDS.values()])
 """The topics of events and commands."""
@@ -75,14 +76,16 @@ class Simulated:
         self._ask(self._run.customers.deposit(request_id, plan.Deposit(user, amount_minor)))
 
     @contextmanager
-    def load(self, draw: Callable[[], Order]) -> Generator[_Load]:
-        load = _Load(lambda then: self._ask_for(draw(), then), self._later, self._until)
+    def load(self, draw: Callable[[], Order], *, hurried: bool = False) -> Generator[_Load]:
+        load = _Load(
+            lambda then: self._ask_for(draw(), then), HURRIES_US if hurried else THINKS_US, self._later, self._until
+        )
         yield load
         load.goes_on = False
         self._until("the last orders are accepted", lambda: load.waiting == 0)
 
-    def _later(self, do: Callable[[], None]) -> None:
-        self._run.at_us(self._run.clock.now_us + self._choose.randint(*THINKS_US), do)
+    def _later(self, between_us: tuple[int, int], do: Callable[[], None]) -> None:
+        self._run.at_us(self._run.clock.now_us + self._choose.randint(*between_us), do)
 
     def _ask_for(self, order: Order, then: Callable[[str], None]) -> None:
         number = next(self._numbers)
@@ -228,10 +231,11 @@ class _Load:
     def __init__(
         self,
         order: Callable[[Callable[[str], None]], None],
-        later: Callable[[Callable[[], None]], None],
+        thinks_us: tuple[int, int],
+        later: Callable[[tuple[int, int], Callable[[], None]], None],
         until: Callable[[str, Callable[[], bool]], None],
     ) -> None:
-        self._order, self._later, self._until = order, later, until
+        self._order, self._thinks_us, self._later, self._until = order, thinks_us, later, until
         self._accepted = 0
         self.goes_on = True
         self.waiting = CUSTOMERS
@@ -240,7 +244,7 @@ class _Load:
 
     def _then(self, _: str) -> None:
         self._accepted += 1
-        self._later(self._again)
+        self._later(self._thinks_us, self._again)
 
     def _again(self) -> None:
         if self.goes_on:

@@ -51,7 +51,7 @@ class Ending(NamedTuple):
 
 
 class Load(Protocol):
-    """Customers who order without a pause."""
+    """Customers who order again and again."""
 
     def wait_for(self, count: int) -> None:
         """Until so many more of their orders were accepted."""
@@ -98,8 +98,8 @@ class Substrate(Protocol):
 
     def deposit(self, user: str, amount_minor: int) -> None: ...
 
-    def load(self, draw: Callable[[], Order]) -> AbstractContextManager[Load]:
-        """Customers order what is drawn, inside the block."""
+    def load(self, draw: Callable[[], Order], *, hurried: bool = False) -> AbstractContextManager[Load]:
+        """Customers order what is drawn, inside the block; those who are hurried, without a pause."""
         ...
 
     # What is seen
