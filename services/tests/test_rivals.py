@@ -13,6 +13,7 @@ from services.payment import decider as payment
 from services.saga import NO_REASON
 from services.tests.explorer import Local, Saga, World
 from services.tests.shop import ORDER_ID, PARTICIPANTS, USER_ID
+from services.topics import ORCHESTRATED
 
 LAST_PIECE: Catalogue = {"p": Product("p", "The last one", 40_000, "USD", stock=1)}
 ONE_ACCOUNT: Catalogue = {"p": Product("p", "Dear", 60_000, "USD", stock=5)}
@@ -30,8 +31,7 @@ def rivals(catalogue: Catalogue, *, cancel: bool = False) -> Saga:
     participants = [
         order.participant(order.Policy(), catalogue),
         inventory.participant(catalogue),
-        PARTICIPANTS["payment"],
-        PARTICIPANTS["shipping"],
+        *(PARTICIPANTS[name] for name in ORCHESTRATED if name != "inventory"),
     ]
     requests = [
         PlaceOrderRequest(order_id=order_id, user_id=USER_ID, items=[OrderItem(product_id="p", quantity=1)])

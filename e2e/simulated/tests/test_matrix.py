@@ -8,7 +8,7 @@ from services.saga import SAGA
 
 
 def test_the_matrix_has_every_row_every_point_and_both_modes() -> None:
-    assert len(set(map(str, CELLS))) == len(SAGA) * len(POINTS) * len(MODES) == 200
+    assert len(set(map(str, CELLS))) == len(SAGA) * len(POINTS) * len(MODES) >= 200
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
