@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench.machine import Machine
+from e2e.checks import CHECKS
 from e2e.report import chart
 from e2e.report.results import Results, Shop, Test
-from e2e.report.summary import SAMPLE_MAX
+from e2e.report.summary import SAMPLE_MAX, WRONG_MAX
 
 SAMPLES_MAX = 240
 """Orders without a violation, over all shops: each shows its share, one at least."""
 NAMED_MAX = 2_000
 """Tests by name; of more, only those that did not pass."""
+
+
+OPEN_MAX = 4
+"""Shops; where there are more, those in which all is right are folded up."""
 
 
 class Run(NamedTuple):
@@ -51,7 +56,7 @@ def html(run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["seconds"] = _seconds
+    cast("Any", environment).filters |= {"seconds": _seconds, "many": _many, "sentence": _sentence}
     failed = [test for test in run.results.tests.values() if test.outcome == "failed"]
     bad = {test.name for test in failed}
     shops = sorted(run.shops, key=lambda shop: (shop.test not in bad and not _wrong(shop), shop.test))
@@ -64,6 +69,9 @@ def html(run: Run) -> str:
         named=len(run.results.tests) <= NAMED_MAX,
         shops=shops,
         wrong=_wrong,
+        verdicts=[_verdict(name, shops) for name in CHECKS],
+        open_max=OPEN_MAX,
+        wrong_max=WRONG_MAX,
         charts=chart.charts,
         box=chart,
         samples=min(SAMPLE_MAX, max(1, SAMPLES_MAX // max(1, len(shops)))),
@@ -75,6 +83,22 @@ def html(run: Run) -> str:
 def _wrong(shop: Shop) -> int:
     """Violations."""
     return sum(verdict.count for verdict in shop.summary.checks)
+
+
+def _verdict(check: str, shops: Sequence[Shop]) -> tuple[str, int, int]:
+    """In how many shops it found nothing wrong, and in how many it did."""
+    bad = sum(1 for shop in shops for verdict in shop.summary.checks if verdict.check == check and verdict.count)
+    return check, len(shops) - bad, bad
+
+
+def _many(number: int, one: str, several: str = "") -> str:
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def _sentence(test: str) -> str:
+    """A test's name is one: `test_x.py::test_a_thing_is_so[case]` is `a thing is so [case]`."""
+    function, bracket, case = test.partition("::")[2].partition("[")
+    return function.removeprefix("test_").replace("_", " ") + (f" {bracket}{case}" if bracket else "")
 
 
 def _files(results: Results) -> list[_File]:
