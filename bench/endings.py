@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple, cast
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
 from shop.common.v1.common_pb2 import Reason
 from shop.order.v1.events_pb2 import OrderCancelled, OrderCompleted, OrderCreated
@@ -87,7 +87,8 @@ class Endings:
 
     def __init__(self, bootstrap_servers: str) -> None:
         self.ledger = Ledger()
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+        self._bootstrap_servers = bootstrap_servers
+        self._admin = self._new_admin()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -98,6 +99,9 @@ class Endings:
             }
         )
         self._next = self.ends(["orders"])
+
+    def _new_admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self._bootstrap_servers, "log_level": 0})
 
     def close(self) -> None:
         self._consumer.close()
@@ -110,11 +114,15 @@ class Endings:
             for name in topics
             for partition in range(partitions[name])
         }
-        try:
-            answers = cast("Any", self._admin).list_offsets(asked, request_timeout=ASK_S)
-            return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
-        except KafkaException as error:
-            raise Unreachable(f"Kafka: {error.args[0].str()}") from error
+        deadline = time.monotonic() + ASK_S
+        while True:
+            try:
+                answers = cast("Any", self._admin).list_offsets(asked, request_timeout=ASK_S)
+                return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.FENCED_LEADER_EPOCH or time.monotonic() > deadline:
+                    raise Unreachable(f"Kafka: {error.args[0].str()}") from error
+                self._admin = self._new_admin()  # one that knew the broker before its restart never asks anew
 
     def read(self) -> None:
         """All that is there now. Raises Unreachable."""
