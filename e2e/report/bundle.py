@@ -28,7 +28,7 @@ from shop.admin.v1.service_pb2_grpc import AdminServiceStub
 
 from e2e.checks.facts import decode
 from e2e.history import History, Published, Stored
-from e2e.reading import Addresses, complete, published, stored
+from e2e.reading import Addresses, Kafka, complete, published, stored
 from e2e.recorder import DEADLINE_US
 from services.topics import TOPICS
 
@@ -96,7 +96,7 @@ class _Left:
         except (*FAILURES, AssertionError) as error:
             self._missing.append(f"the shop's addresses: {error}")
             return
-        self._try(f"topics of {addresses.kafka}", lambda: self._read_topics(addresses.kafka))
+        self._try("topics", lambda: self._read_topics(addresses.kafka))
         for service, address in addresses.admin.items():
             self._try(
                 f"store of {service} at {address}", lambda s=service, a=address: self._read_store(s, a, addresses)
@@ -112,8 +112,9 @@ class _Left:
         except FAILURES as error:
             self._missing.append(f"{what}: {error}")
 
-    def _read_topics(self, kafka: str) -> None:
-        host, _, port = kafka.partition(",")[0].rpartition(":")
+    def _read_topics(self, kafka: Kafka) -> None:
+        servers = kafka if isinstance(kafka, str) else str(kafka["bootstrap.servers"])
+        host, _, port = servers.partition(",")[0].rpartition(":")
         socket.create_connection((host, int(port)), ANSWERS_WITHIN_S).close()
         self.history.published = list(published(kafka, [topic.name for topic in TOPICS]))
         _topics(self._folder / "topics", self.history.published)
