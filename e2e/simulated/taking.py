@@ -57,10 +57,7 @@ def take(
             user: Balance(OPENING.balance_minor, customers.deposited.get(user, 0), account.balance_minor)
             for user, account in all_of(services["payment"].store, Account)
         },
-        statuses={
-            order_id: shown_at_end(state)
-            for order_id, state in all_of(services["status"].store, StatusState)
-        },
+        statuses={order_id: shown_at_end(state) for order_id, state in all_of(services["status"].store, StatusState)},
         poisoned=list(poisoned),
         faults=list(faults),
     )

@@ -2,7 +2,7 @@
 
 import random
 
-from e2e.simulated.broker import Broker, BrokerPublisher, Group
+from e2e.simulated.broker import Broker, BrokerPublisher, Member
 from services.engine.messages import Record
 from services.engine.store import StoredEvent
 
@@ -18,7 +18,7 @@ def filled(keys: int = 20, each: int = 5) -> Broker:
     return broker
 
 
-def take_all(group: Group, seed: int = 1) -> list[Record]:
+def take_all(group: Member, seed: int = 1) -> list[Record]:
     choose = random.Random(seed)
     taken: list[Record] = []
     while group.unread:

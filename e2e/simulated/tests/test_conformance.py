@@ -5,19 +5,22 @@ Every test has keys of its own, since the real broker's topics are not empty.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource  # pyright: ignore[reportPrivateImportUsage]
 
-from e2e.simulated.tests.wires import KafkaWire, Member, SimulatedWire, Wire
+from e2e.simulated.tests.wires import SILENT_S, KafkaWire, Member, SimulatedWire, Wire
 from sagaproof.kafka import RunningBroker, broker
 from services.engine.messages import Record
 from services.engine.store import StoredEvent
 from services.topics import PARTITIONS, TOPICS
 
-LARGE = 900_000
+LARGE, TOO_LARGE = 900_000, 1_200_000
 """Bytes; a domain topic takes 1 MiB with its headers."""
 
 
@@ -166,3 +169,95 @@ def test_topics_are_read_beside_each_other_and_others_are_not_heard(wire: Wire) 
     taken = take(member, keys, 6)
     assert {record.topic for record in taken} == {"orders", "payment"}
     member.leave(taken)
+
+
+def look_until(members: Sequence[Member], keys: Sequence[str], message_ids: set[str]) -> list[list[Record]]:
+    """What each member is given of these keys, until all of these ids have come."""
+    found: list[list[Record]] = [[] for _ in members]
+    deadline = time.monotonic() + SILENT_S
+    while message_ids - {message_id for records in found for message_id in ids(records)}:
+        assert time.monotonic() < deadline, f"of {len(message_ids)} records came {[len(records) for records in found]}"
+        for member, records in zip(members, found, strict=True):
+            records.extend(of(keys, member.look()))
+    return found
+
+
+def partitions(records: Sequence[Record]) -> set[int]:
+    return {record.partition for record in records}
+
+
+def test_a_member_that_joins_amid_a_batch_gets_a_share_and_what_was_not_handled_comes_again(wire: Wire) -> None:
+    keys = some_keys(30)
+    given = events(keys, each=2)
+    publish(wire, given)
+    first = wire.join("workers", ["orders"])
+    taken = take(first, keys, len(given))
+    handled = taken[:25]
+    first.done(handled)
+    second = wire.join("workers", ["orders"], 1)
+    left = {event.message_id for event in given} - set(ids(handled))
+    shares = look_until([first, second], keys, left)
+    assert not set(ids(shares[0] + shares[1])) & set(ids(handled))
+    later = some_keys(30)
+    publish(wire, events(later))
+    fresh = look_until([first, second], later, {event.message_id for event in events(later)})
+    assert sorted(ids(fresh[0] + fresh[1])) == sorted(event.message_id for event in events(later))
+    assert all(fresh)
+    assert not partitions(fresh[0]) & partitions(fresh[1])
+    assert partitions(fresh[0] + fresh[1]) == set(range(PARTITIONS))
+    second.leave(shares[1] + fresh[1])
+    first.leave(shares[0] + fresh[0])
+
+
+def test_what_a_member_has_not_handled_when_it_leaves_comes_to_the_one_that_stays(wire: Wire) -> None:
+    keys = some_keys(30)
+    given = events(keys)
+    first, second = wire.join("workers", ["orders"]), wire.join("workers", ["orders"], 1)
+    publish(wire, given)
+    shares = look_until([first, second], keys, {event.message_id for event in given})
+    first.done(shares[0])
+    handled, dropped = shares[1][:4], shares[1][4:]
+    second.leave(handled)
+    (again,) = look_until([first], keys, set(ids(dropped)))
+    assert not set(ids(again)) & set(ids(handled))
+    assert all(ids(of([key], again)) == ids(of([key], dropped)) for key in {r.key.decode() for r in dropped})
+    first.leave(again)
+
+
+def test_a_member_that_died_has_an_heir_that_is_given_all_that_it_had_not_committed(wire: Wire) -> None:
+    keys = some_keys(20)
+    given = events(keys, each=2)
+    publish(wire, given)
+    dies = wire.join("workers", ["orders"])
+    taken = take(dies, keys, len(given))
+    dies.done(taken[:15])
+    heir = wire.join("workers", ["orders"])
+    again = take(heir, keys, len(given) - 15)
+    assert sorted(ids(again)) == sorted(ids(taken[15:]))
+    heir.leave(again)
+
+
+def test_a_record_that_is_too_large_is_refused_and_what_comes_before_it_is_not(wire: Wire) -> None:
+    (small,), (large,) = events(some_keys(1)), events(some_keys(1), payload=b"x" * TOO_LARGE)
+    large = large._replace(seq=2)
+    acknowledged, error = wire.publisher().publish([small, large], None)
+    assert error is not None
+    assert acknowledged == [small.seq]
+    publish(wire, [small])
+    member = wire.join("reader", ["orders"])
+    taken = take(member, [small.key, large.key], 2)
+    assert ids(taken) == [small.message_id] * 2
+    member.leave(taken)
+
+
+@pytest.mark.integration
+def test_the_real_broker_keeps_every_record_as_the_simulated_one_does(kafka: RunningBroker) -> None:
+    admin: Any = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in TOPICS]
+    for described in admin.describe_configs(resources).values():
+        found = described.result()
+        assert {name: found[name].value for name in ("retention.ms", "retention.bytes", "cleanup.policy")} == {
+            "retention.ms": "-1",
+            "retention.bytes": "-1",
+            "cleanup.policy": "delete",
+        }

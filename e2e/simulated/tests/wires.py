@@ -8,22 +8,34 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import uuid4
 
-from e2e.simulated.broker import Broker, BrokerPublisher, Group
+from e2e.simulated import broker
+from e2e.simulated.broker import Broker, BrokerPublisher
 from services.engine.kafka import KafkaIntake, KafkaPublisher
 from services.engine.loop import Publisher
 from services.engine.mailbox import Mailbox
 from services.engine.messages import Record
+from services.engine.observer import KafkaObserver
 
 SILENT_S = 20.0
+"""Longer than a session: a member that leaves is missed when that has ended."""
+LOOK_S = 0.5
 TAKE_MAX = 50
 CLOSE_WITHIN_S = 10.0
 
 
 class Member(Protocol):
-    """The one member of a consumer group."""
+    """One of a consumer group."""
+
+    def look(self) -> list[Record]:
+        """The next records, if there are any."""
+        ...
 
     def take(self, count: int) -> list[Record]:
         """The next records, at least `count` of them. AssertionError if there are fewer."""
+        ...
+
+    def done(self, handled: Sequence[Record]) -> None:
+        """Offsets of what it has handled are committed when this returns."""
         ...
 
     def leave(self, handled: Sequence[Record]) -> None:
@@ -36,63 +48,99 @@ class Wire(Protocol):
 
     def publisher(self) -> Publisher: ...
 
-    def join(self, group: str, topics: Sequence[str]) -> Member:
-        """A member that goes on where the group's offsets were committed; a new group begins at the beginning."""
+    def join(self, group: str, topics: Sequence[str], ordinal: int = 0) -> Member:
+        """A member that goes on where the group's offsets were committed; a new group begins at the beginning.
+
+        Where there is one with this ordinal, it has died, and this one comes in its place.
+        """
         ...
 
 
 class SimulatedMember:
-    def __init__(self, group: Group) -> None:
-        self._group = group
+    def __init__(self, wire: SimulatedWire, member: broker.Member) -> None:
+        self._wire = wire
+        self.member = member
         self._choose = random.Random(1)
+
+    def look(self) -> list[Record]:
+        return self.member.take(self._choose, TAKE_MAX)
 
     def take(self, count: int) -> list[Record]:
         records: list[Record] = []
         while len(records) < count:
-            taken = self._group.take(self._choose, TAKE_MAX)
+            taken = self.look()
             assert taken, f"{len(records)} records, and {count} were expected"
             records += taken
         return records
 
+    def done(self, handled: Sequence[Record]) -> None:
+        self.member.done(handled)
+        self.member.commit()
+
     def leave(self, handled: Sequence[Record]) -> None:
-        self._group.done(handled)
-        self._group.commit()
+        self.done(handled)
+        self._wire.leave(self)
 
 
 class SimulatedWire:
     def __init__(self) -> None:
         self._broker = Broker()
-        self._groups: dict[str, Group] = {}
+        self._members: dict[str, dict[int, broker.Member]] = {}
 
     def publisher(self) -> Publisher:
         return BrokerPublisher(self._broker, "order", {})
 
-    def join(self, group: str, topics: Sequence[str]) -> Member:
-        if group not in self._groups:
-            self._groups[group] = self._broker.group(topics)
-        self._groups[group].rejoin()
-        return SimulatedMember(self._groups[group])
+    def join(self, group: str, topics: Sequence[str], ordinal: int = 0) -> Member:
+        members = self._members.setdefault(group, {})
+        if ordinal in members:
+            members[ordinal].rejoin()
+        elif members:
+            members[ordinal] = self._broker.join(next(iter(members.values())))
+        else:
+            members[ordinal] = self._broker.group(topics)
+        return SimulatedMember(self, members[ordinal])
+
+    def leave(self, leaving: SimulatedMember) -> None:
+        """The last one of a group stays in it, as the group does."""
+        for members in self._members.values():
+            for ordinal, member in list(members.items()):
+                if member is leaving.member and len(members) > 1:
+                    del members[ordinal]
+                    self._broker.leave(member)
 
 
 class KafkaMember:
     """By the intake and the mailbox of the engine, as in a service."""
 
-    def __init__(self, kafka: Mapping[str, str], group: str, topics: Sequence[str]) -> None:
+    def __init__(self, kafka: Mapping[str, str], group: str, topics: Sequence[str], ordinal: int) -> None:
         self._mailbox = Mailbox()
         self._failures: list[str] = []
-        self._intake = KafkaIntake(
-            kafka, group, f"{group}-0", topics, self._mailbox, lambda: None, self._failures.append
-        )
+        self._handled: dict[tuple[str, int], int] = {}
+        self._observer = KafkaObserver(kafka, group, topics)
+        instance = f"{group}-{ordinal}"
+        self._intake = KafkaIntake(kafka, group, instance, topics, self._mailbox, lambda: None, self._failures.append)
         self._intake.start()
+
+    def look(self) -> list[Record]:
+        assert not self._failures
+        return self._mailbox.take(TAKE_MAX, LOOK_S)[0]
 
     def take(self, count: int) -> list[Record]:
         records: list[Record] = []
         deadline = time.monotonic() + SILENT_S
         while len(records) < count:
-            records += self._mailbox.take(TAKE_MAX, 1.0)[0]
-            assert not self._failures
+            records += self.look()
             assert time.monotonic() < deadline, f"{len(records)} records, and {count} were expected"
         return records
+
+    def done(self, handled: Sequence[Record]) -> None:
+        self._intake.done(handled)
+        for record in handled:
+            place = record.topic, record.partition
+            self._handled[place] = max(self._handled.get(place, 0), record.offset + 1)
+        deadline = time.monotonic() + SILENT_S
+        while any(p.offset < self._handled.get((p.topic, p.partition), 0) for p in self._observer.positions(SILENT_S)):
+            assert time.monotonic() < deadline, "offsets are not committed"
 
     def leave(self, handled: Sequence[Record]) -> None:
         self._intake.done(handled)
@@ -109,5 +157,5 @@ class KafkaWire:
     def publisher(self) -> Publisher:
         return KafkaPublisher(self._kafka, "order")
 
-    def join(self, group: str, topics: Sequence[str]) -> Member:
-        return KafkaMember(self._kafka, f"{group}-{self._run}", topics)
+    def join(self, group: str, topics: Sequence[str], ordinal: int = 0) -> Member:
+        return KafkaMember(self._kafka, f"{group}-{self._run}", topics, ordinal)
