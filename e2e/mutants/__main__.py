@@ -15,12 +15,19 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from e2e.mutants import in_engine, in_services, in_undoing
+from e2e.mutants import in_engine, in_postgres, in_services, in_undoing, in_worlds
 from e2e.mutants.mutant import Mutant
+from e2e.mutants.servers import Servers
 from e2e.mutants.trial import Trial, attempt
 from services.saga import Mode
 
-MUTANTS: Sequence[Mutant] = (*in_engine.MUTANTS, *in_undoing.MUTANTS, *in_services.MUTANTS)
+MUTANTS: Sequence[Mutant] = (
+    *in_engine.MUTANTS,
+    *in_undoing.MUTANTS,
+    *in_services.MUTANTS,
+    *in_worlds.MUTANTS,
+    *in_postgres.MUTANTS,
+)
 AT_ONCE_MAX = 2
 """Trials beside each other."""
 
@@ -48,8 +55,8 @@ def report(mutants: Sequence[Mutant], at_once: int = 1) -> int:
     began_s = time.monotonic()
     pairs: list[tuple[Mutant, Mode]] = [(mutant, mode) for mutant in mutants for mode in mutant.modes]
     trials: list[Trial] = []
-    with ThreadPoolExecutor(at_once) as pool:
-        pending = [pool.submit(attempt, mutant, mode) for mutant, mode in pairs]
+    with Servers() as servers, ThreadPoolExecutor(at_once) as pool:
+        pending = [pool.submit(attempt, mutant, mode, servers) for mutant, mode in pairs]
         for number, done in enumerate(as_completed(pending), 1):
             trial = done.result()
             trials.append(trial)

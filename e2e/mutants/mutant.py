@@ -3,12 +3,15 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from services.saga import Mode
 
 CHECKOUT = Path(__file__).parents[2]
 _SKIPPED = shutil.ignore_patterns("__pycache__", "tests")
+
+
+Way = Literal["histories", "worlds", "replicas", "deliveries"]
 
 
 class Edit(NamedTuple):
@@ -23,10 +26,13 @@ class Mutant(NamedTuple):
     """Something that is broken.
 
     name:      a sentence that says what is wrong in it
-    check:     the one of `e2e.checks.CHECKS` that must be among those which find it in the first history that is wrong
+    check:     the one that must be among those which find it where something is wrong for the first time: of
+               `e2e.checks.CHECKS`, or one that the way of trying has besides
     edits:     one; more where one line of defence hides that another is gone
     modes:     it is tried in each, and must be caught in each
     histories: so many are tried at most
+    tried:     in simulated histories, in every world of an order, by two replicas on PostgreSQL, or by deliveries to a
+               broker that stands still for a while
     """
 
     name: str
@@ -34,6 +40,7 @@ class Mutant(NamedTuple):
     edits: Sequence[Edit]
     modes: Sequence[Mode] = ("choreographed",)
     histories: int = 200
+    tried: Way = "histories"
 
 
 class Misplaced(Exception):

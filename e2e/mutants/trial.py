@@ -1,4 +1,4 @@
-"""One mutant, simulated until something is found, in a process of its own that imports the copy alone."""
+"""One mutant, tried until something is found, in a process of its own that imports the copy alone."""
 
 import os
 import subprocess
@@ -12,6 +12,7 @@ import msgspec
 
 from e2e.mutants.histories import Finding
 from e2e.mutants.mutant import Misplaced, Mutant, plant
+from e2e.mutants.servers import Servers
 from services.saga import Mode
 
 TRIAL_S_MAX = 300
@@ -31,23 +32,25 @@ class Trial(NamedTuple):
         return self.mutant.check in self.finding.found
 
 
-def attempt(mutant: Mutant, mode: Mode) -> Trial:
-    """Plants the mutant and simulates: one history after the other, until one is wrong or there were enough."""
+def attempt(mutant: Mutant, mode: Mode, servers: Servers) -> Trial:
+    """Plants the mutant and tries it in its way, until something is wrong or there was enough."""
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sagaproof-mutant-") as folder:
         try:
             plant(mutant, Path(folder))
-            finding = _simulate(mutant, mode, folder)
+            finding = _try(mutant, mode, folder, servers)
         except (Misplaced, subprocess.TimeoutExpired) as error:
             finding = Finding(said=f"{type(error).__name__}: {error}")
     return Trial(mutant, mode, finding, time.monotonic() - began_s)
 
 
-def _simulate(mutant: Mutant, mode: Mode, folder: str) -> Finding:
+def _try(mutant: Mutant, mode: Mode, folder: str, servers: Servers) -> Finding:
+    imported = os.pathsep.join((folder, f"{folder}/gen"))
+    environment = {**os.environ, **servers.environment(mutant.tried), "PYTHONPATH": imported}
     run = subprocess.run(
-        [sys.executable, "-m", "e2e.mutants.histories", mode, str(mutant.histories)],
+        [sys.executable, "-m", f"e2e.mutants.{mutant.tried}", mode, str(mutant.histories)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((folder, f"{folder}/gen"))},
+        env=environment,
         capture_output=True,
         text=True,
         timeout=TRIAL_S_MAX,

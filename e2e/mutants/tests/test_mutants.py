@@ -5,11 +5,15 @@ from pathlib import Path
 import pytest
 
 from e2e.checks import CHECKS
+from e2e.mutants import replicas, worlds
 from e2e.mutants.__main__ import MUTANTS, report
 from e2e.mutants.in_engine import BATCH
 from e2e.mutants.mutant import CHECKOUT, Edit, Misplaced, Mutant, plant
+from e2e.mutants.servers import Servers
 from e2e.mutants.trial import attempt
 
+OF_A_WAY = {"worlds": worlds.CHECKS, "replicas": replicas.CHECKS}
+"""What finds mutants besides the checks of histories."""
 FEW = 2
 """Histories, where nothing is to be found in them."""
 SKIPPED_VERSION = Edit(BATCH, "self._versions.get(entity, 0) + 1", "self._versions.get(entity, 0) + 2")
@@ -22,7 +26,7 @@ SAME = Edit(
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_every_mutant_has_its_place_in_the_code_and_a_check_to_find_it(mutant: Mutant) -> None:
-    assert mutant.check in CHECKS
+    assert mutant.check in (*CHECKS, *OF_A_WAY.get(mutant.tried, ()))
     for file, old, new in mutant.edits:
         assert (CHECKOUT / file).read_text().count(old) == 1, f"{file} does not have once: {old}"
         assert old != new
@@ -74,6 +78,7 @@ def test_a_mutant_that_another_check_has_found_is_not_caught(capsys: pytest.Capt
 
 def test_a_copy_that_cannot_run_is_said_and_not_caught() -> None:
     broken = Mutant("It is no Python", "stock", [Edit(BATCH, "class Batch:", "class Batch")])
-    trial = attempt(broken, "choreographed")
+    with Servers() as servers:
+        trial = attempt(broken, "choreographed", servers)
     assert not trial.caught
     assert "SyntaxError" in trial.finding.said
