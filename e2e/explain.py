@@ -7,7 +7,7 @@ and between them the faults that were in play. At the end, what the checks say o
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from shop.common.v1.common_pb2 import DeliveryStatus, OrderStatus, Reason
@@ -41,14 +41,17 @@ class Line(NamedTuple):
     where: str = ""
 
 
-def explain(history: History, order_id: str) -> str:
-    """The order's timeline and its violations, as text of at most `WIDTH` columns but for what cannot be broken."""
+def explain(history: History, order_id: str, besides: Iterable[Violation] = ()) -> str:
+    """The order's timeline and its violations, as text of at most `WIDTH` columns but for what cannot be broken.
+
+    besides: violations at this order that a history of it alone does not show
+    """
     facts = Facts(history)
     order = facts.orders.get(order_id)
     if order is None:
         return f"order {order_id}: nothing is known of it\n"
     begin_us, lines = timeline(history, order)
-    wrong = [violation for violation in violations(facts) if violation.order_id == order_id]
+    wrong = [*(violation for violation in violations(facts) if violation.order_id == order_id), *besides]
     text = [*_head(order, history), "", *(row for line in lines for row in _show(line, begin_us)), ""]
     return "\n".join([*text, *_at_rest(order), *_wrong(wrong), ""]).replace(_NO_BREAK, " ")
 

@@ -97,14 +97,16 @@ def explain(order_id: Annotated[str, ORDER], deadline: Deadline = DEADLINE_S) ->
     sagaproof explain 019aa0f5-...
     """
     from e2e.explain import explain as explained
-    from e2e.recorder import record
+    from e2e.large.one import OfOrder
+    from e2e.recorder import read
     from sagaproof.errors import CommandError
 
+    keeper = OfOrder(order_id, round(deadline * 1_000_000))
     with _unreadable():
-        history = record(_addresses(), _topics(), rest_within_s=0.0, deadline_us=round(deadline * 1_000_000))
-    if order_id not in history.accepted and not any(found.key == order_id for found in history.published):
+        read(_addresses(), _topics(), keeper, rest_within_s=0.0)
+    if not keeper.done():
         raise CommandError(f"there is no order {order_id}", ["sagaproof orders  lists them"])
-    print(explained(history, order_id), end="")
+    print(explained(keeper.history, order_id, keeper.wrong), end="")
 
 
 def _addresses() -> "Addresses":

@@ -31,6 +31,21 @@ _KINDS = (Published, Stored, Letter, Shown)
 """Of what a slice of orders has."""
 
 
+def key_of(part: Part) -> str:
+    """The order that a part is of, or else whatever it belongs to; '' of what is of no slice of orders."""
+    match part:
+        case Published():
+            return order_of(decode(part.type, part.payload)[1]) or part.key or part.message_id
+        case Stored():
+            return event_of(part).order_id or part.key or part.message_id
+        case Letter():
+            return part.key
+        case Shown():
+            return part.order_id
+        case Level() | Holding():
+            return ""
+
+
 class _Charged(NamedTuple):
     """Of one slice: a user's charges less refunds."""
 
@@ -63,21 +78,18 @@ class Filed:
         self.slices = 1 + records // self._records_a_slice
 
     def take(self, part: Part) -> None:
+        key = key_of(part)
+        if key:
+            self._spill.add(type(part).__name__, self._number(key), part)
         match part:
-            case Published():
-                self._file(order_of(decode(part.type, part.payload)[1]) or part.key, part)
-            case Stored():
-                self._file(event_of(part).order_id or part.key, part)
-                if is_shared(part):
-                    self._file_shared(part.entity, part)
-            case Letter():
-                self._file(part.key, part)
-            case Shown():
-                self._file(part.order_id, part)
+            case Stored() if is_shared(part):
+                self._file_shared(part.entity, part)
             case Level():
                 self._file_shared(f"stock/{part.product}", part)
             case Holding():
                 self._file_shared(f"account/{part.user}", part)
+            case _:
+                pass
 
     def check(self, tell: Callable[[str], None]) -> Verdict:
         """Everything that was filed. tell: is given a line for each slice"""
@@ -131,9 +143,6 @@ class Filed:
 
     def _history(self) -> History:
         return History(self._mode, self._deadline_us, self._ended_us)
-
-    def _file(self, key: str, part: Part) -> None:
-        self._spill.add(type(part).__name__, self._number(key), part)
 
     def _file_shared(self, entity: str, part: Part | _Charged) -> None:
         self._spill.add(f"shared-{type(part).__name__}", self._number(entity), part)

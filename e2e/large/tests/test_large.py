@@ -13,8 +13,10 @@ from e2e.checks import check
 from e2e.checks.tests.anomalies import ANOMALIES, Anomaly
 from e2e.checks.tests.shop import right_history
 from e2e.checks.violation import Violation
+from e2e.explain import explain
 from e2e.history import History
 from e2e.large import Filed, Verdict
+from e2e.large.one import OfOrder
 from e2e.large.shop import parts
 from e2e.large.spill import Spill
 from e2e.reading import Holding, Letter, Level, Part, Shown, complete
@@ -67,6 +69,28 @@ def test_in_slices_the_same_is_found_as_in_the_whole(anomaly: Anomaly, tmp_path:
 
     assert {about(each) for each in verdict.violations} == {about(each) for each in whole}
     assert sum(verdict.counts.values()) == len(whole)
+
+
+@pytest.mark.parametrize("anomaly", ANOMALIES, ids=str)
+def test_an_order_alone_is_explained_as_among_all(anomaly: Anomaly) -> None:
+    history = right_history()
+    anomaly.plant(history)
+    whole = explain(as_read(history), anomaly.order_id)
+    keeper = OfOrder(anomaly.order_id, history.deadline_us)
+    keeper.begin(history.mode, 0)
+    for part in of_history(history):
+        keeper.take(part)
+
+    if keeper.done():
+        alone = explain(keeper.history, anomaly.order_id, keeper.wrong)
+        assert sorted(map(about_violation, alone.splitlines())) == sorted(map(about_violation, whole.splitlines()))
+    else:
+        assert not anomaly.order_id or "nothing is known" in whole
+
+
+def about_violation(line: str) -> str:
+    """Without the hop: what orders share is folded without the rest of the order."""
+    return line.partition(", at ")[0] if line.startswith("VIOLATION") else line
 
 
 def test_in_slices_a_right_history_has_no_violation(tmp_path: Path) -> None:
