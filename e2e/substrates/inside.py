@@ -31,7 +31,7 @@ class Customers:
 
     def __enter__(self) -> Customers:
         self._cluster.kubectl("create", "-f", "-", given=json.dumps(_pod(self._image)))
-        eventually("customers order", self._said, STARTS_WITHIN_S, every_s=0.5)
+        self._cluster.kubectl("wait", f"pod/{NAME}", "--for=condition=Ready", f"--timeout={STARTS_WITHIN_S:.0f}s")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -43,8 +43,9 @@ class Customers:
 
     def wait_for(self, count: int) -> None:
         """Until so many orders more were answered."""
-        target = len(self._said()) + count
-        eventually(f"{count} more orders", lambda: len(self._said()) >= target, ORDERS_WITHIN_S, every_s=1.0)
+        before = self._said()
+        what = f"{count} more orders; the last ones were {before[-3:]}"
+        eventually(what, lambda: len(self._said()) >= len(before) + count, ORDERS_WITHIN_S, every_s=1.0)
 
     def _said(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._cluster.kubectl("logs", NAME).splitlines()]
