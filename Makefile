@@ -102,10 +102,10 @@ gen: setup-dev  ## the code from proto/, and whatever else has changed
 
 lock:  ## resolve requirements/ anew from pyproject.toml (needs uv: make lock UV=path/of/uv)
 	$(LOCK) --group services --group gateway --group launcher -o requirements/run.txt
-	for group in services gateway build postgres; do \
+	for group in services gateway build postgres console; do \
 		$(LOCK) --group $$group -c requirements/run.txt -o requirements/$$group.txt || exit 1; done
 	$(LOCK) --group services --group gateway --group launcher --group dev -c requirements/run.txt -c requirements/build.txt \
 		-o requirements/dev.txt
 
 clean:  ## remove what set-up made here (not the data, not Kafka's jars)
-	rm -rf .venv .venv-tools gen gen.new .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf .venv .venv-tools gen gen.new web/dist web/node_modules .pytest_cache .ruff_cache .hypothesis .coverage htmlcov

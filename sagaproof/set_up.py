@@ -1,9 +1,9 @@
 """Set-up: everything that is needed and that git does not hold; started by bootstrap.py, standard library only.
 
-Four steps, each skipped when the contents that it was made from have not changed (then it uses no network): `.venv`
+Five steps, each skipped when the contents that it was made from have not changed (then it uses no network): `.venv`
 with hash-pinned packages (`run`: what `make run` needs; `dev`: also what `make test` needs; `postgres`: what the first
 `sagaproof run --postgres` adds), the import roots and the `sagaproof` script; `gen/` from `proto/`; Kafka's jars, and
-what lets it start quickly, in SAGAPROOF_HOME.
+what lets it start quickly, in SAGAPROOF_HOME; the console, in web/dist.
 
 Promises: an interrupted set-up is repaired by the next one; two at once wait for each other; every failure is one line
 that says what to do. pip and the code generators live in `.venv-tools`, which is deleted at the end, so the venv holds
@@ -25,7 +25,7 @@ import sys
 import time
 from pathlib import Path
 
-from sagaproof import aot, jars, protoc
+from sagaproof import aot, console_build, jars, protoc
 from sagaproof.settings import state_home
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +35,8 @@ PIP_LOG = VENV / "pip.log"
 TOOLS = ROOT / ".venv-tools"
 GEN = ROOT / "gen"
 PROTO = ROOT / "proto"
-LOCKS = {name: ROOT / "requirements" / f"{name}.txt" for name in ("run", "build", "dev", "postgres")}
+WEB = ROOT / "web"
+LOCKS = {name: ROOT / "requirements" / f"{name}.txt" for name in ("run", "build", "dev", "postgres", "console")}
 MACHINES = {"Linux": {"x86_64", "aarch64"}, "Darwin": {"x86_64", "arm64"}}
 OLDEST_GLIBC = (2, 28)
 LAYOUT = "1"  # raise it when what set-up writes changes, so that older venvs are made anew
@@ -289,6 +290,23 @@ def fetch_jars(home: Path) -> None:
     progress.done(f"{len(todo)} jars, {sum(jar.size for jar in todo) / 1e6:.0f} MB, every SHA-256 checked")
 
 
+def build_console() -> None:
+    """web/dist. Where it cannot be built, the shop runs without it, and it is not tried again until web/ changes."""
+    progress = Progress("Console")
+    try:
+        npm = console_build.npm_of_this_machine()
+        if npm is None:
+            tools = make_tools()
+            pip_install(tools, tools, LOCKS["console"], progress)
+            npm = console_build.npm_of_wheel(tools)
+        progress.show("building")
+        size = console_build.build(WEB, npm, TOOLS / "web")
+        progress.done(f"built, {size / 1e6:.1f} MB")
+    except (SetupError, console_build.ConsoleError) as error:
+        console_build.give_up(WEB)
+        progress.done(f"not built, the shop runs without it ({error}); to try again: rm -r web/dist, make setup")
+
+
 def class_cache(home: Path) -> Path:
     """Where Kafka's classes are kept for the JVM of the lock."""
     pinned = re.search(rf"^{aot.JVM}==(\S+)", LOCKS["run"].read_text(), re.MULTILINE)
@@ -325,6 +343,8 @@ def todo(profile: str, home: Path) -> list[str]:
         steps.append("kafka")
     if not class_cache(home).exists():
         steps.append("classes")
+    if profile != "postgres" and WEB.is_dir() and console_build.stamp(WEB) != console_build.key(WEB):
+        steps.append("console")
     return steps
 
 
@@ -355,6 +375,8 @@ def set_up(profile: str, home: Path) -> None:
                 fetch_jars(home)
             if "classes" in steps:
                 make_class_cache(home)
+            if "console" in steps:
+                build_console()
         finally:
             shutil.rmtree(TOOLS, ignore_errors=True)
         print(f"  done in {time.monotonic() - started:.0f} s", flush=True)

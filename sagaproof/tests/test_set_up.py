@@ -108,6 +108,7 @@ class Steps:
             "GEN": root / "gen",
             "PROTO": root / "proto",
             "LOCKS": locks,
+            "WEB": root / "web",
             "make_tools": lambda: root / "python",
             "run_tool": self._run_tool,
             "pip_install": self._pip_install,
