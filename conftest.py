@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-pytest_plugins = ["e2e.report.plugin"]
+pytest_plugins = ["e2e.report.plugin", "e2e.substrates.options"]
 
 SCENARIOS = "e2e/scenarios/"
 WHOLE_SHOP = ("e2e/test_", SCENARIOS, "bench/tests/test_whole")

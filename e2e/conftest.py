@@ -39,18 +39,6 @@ TEST_WITHIN_S = 300
 """More than elsewhere: on a busy machine a shop takes up to `START_WITHIN_S` to start, and some tests start two."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    choice.add_options(parser)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    choice.settle(config)
-
-
-def pytest_report_header(config: pytest.Config) -> str:
-    return choice.header(config)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]

@@ -1,4 +1,4 @@
-"""Which substrates a run of pytest is on: its options, what scenarios are parametrized with, and which of them are run.
+"""What the scenarios of a run of pytest are parametrized with, and which of them are run; by its options.
 
 A scenario runs on every substrate and in every mode that was chosen. On a shop of processes it runs in each variant
 that has what the scenario needs. Of the many cases that are on real shops, `make test` runs a few of each scenario,
@@ -8,24 +8,20 @@ drawn by the seed; the others are marked `prove`.
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import pytest
 
 from e2e.shop import VARIANTS
 from e2e.substrates import local
+from e2e.substrates.options import modes, substrates
 from e2e.substrates.site import Site
 from e2e.substrates.substrate import CAPABILITIES, Capability, Substrate
 from services.saga import Mode
-
-SUBSTRATES = ("simulated", "local", "compose", "kubernetes")
-DEFAULT = ("simulated", "local")
-MODES: tuple[Mode, ...] = get_args(Mode)
-SEEDS = 10_000
 
 
 class Choice(NamedTuple):
@@ -49,43 +45,6 @@ def site(choice: Choice, home: Path) -> Generator[Site]:
     module = import_module(f"e2e.substrates.{choice.substrate}")  # not before it is asked for: it may need more
     with module.running(choice.mode, home) as found:
         yield found
-
-
-def add_options(parser: pytest.Parser) -> None:
-    group = parser.getgroup("scenarios", "what the scenarios in e2e run on")
-    group.addoption(
-        "--substrate",
-        action="append",
-        choices=SUBSTRATES,
-        help="simulated: in this process, with a clock of its own. local: processes and a real Kafka. compose: "
-        "containers. kubernetes: the cluster of the current context. May be given more than once, and then nothing "
-        f"else in e2e is run. Default: {' and '.join(DEFAULT)}, and everything else in e2e",
-    )
-    group.addoption("--mode", action="append", choices=MODES, help="of the saga; may be given twice. Default: both")
-    group.addoption(
-        "--seed",
-        type=int,
-        help="of all that is drawn: orders, victims, the moments of a simulation, which cases a short run takes. "
-        "Default: another one each time; it is printed",
-    )
-
-
-def settle(config: pytest.Config) -> None:
-    """Draws the seed where none is given. Processes that run tests side by side are given the same one."""
-    if config.option.seed is None:
-        config.option.seed = random.randrange(SEEDS)
-
-
-def header(config: pytest.Config) -> str:
-    return f"scenarios: on {', '.join(substrates(config))}; {', '.join(modes(config))}; --seed {config.option.seed}"
-
-
-def substrates(config: pytest.Config) -> Sequence[str]:
-    return tuple(dict.fromkeys(config.option.substrate or DEFAULT))
-
-
-def modes(config: pytest.Config) -> Sequence[Mode]:
-    return tuple(dict.fromkeys(config.option.mode or MODES))
 
 
 def choices(config: pytest.Config, needs: frozenset[Capability]) -> list[Choice]:
