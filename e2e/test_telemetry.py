@@ -59,7 +59,7 @@ def test_every_process_tells_what_it_is_and_what_it_costs(shop: Shop) -> None:
 def test_orders_are_counted_by_how_they_end_and_timed(shop: Shop, product: str) -> None:
     order, status, gateway = of_service(shop, "order"), of_service(shop, "status"), scrape(shop.url)
     orders = [shop.order((product, 1)) for _ in range(5)]
-    orders.append(shop.order(("product-1", 900)))
+    orders.append(shop.order(("product-2", 900)))
     shop.settled(orders)
 
     def more(samples: Callable[[], Samples], before: Samples, name: str, **labels: str) -> float:

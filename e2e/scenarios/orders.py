@@ -22,7 +22,7 @@ ENDINGS = (
     (TOO_LARGE, Ending("CANCELLED", "SHIPMENT_FAILED")),
 )
 """How each must end, as long as the shelves are full."""
-SHELVES: Mapping[str, int] = {"product-1": 1_000, "product-3": 100}
+SHELVES: Mapping[str, int] = {"product-1": 10_000, "product-3": 100}
 """Pieces that are put there before a scenario; product-2 stays what there is little of."""
 
 
