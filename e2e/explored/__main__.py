@@ -22,8 +22,8 @@ from e2e.explored.exploring import explore
 from e2e.explored.search import Bound, Walk
 from e2e.explored.situations import MODES, SITUATIONS
 
-SECONDS = 1200.0
-"""Of one walk at most."""
+SECONDS = {"one-order": 3600.0, "last-unit": 300.0, "one-account": 300.0}
+"""Of one walk at most: of one order all must be seen, of two what there is time for."""
 WORLDS = 8_000_000
 """The same; a world takes some 250 bytes."""
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
             crashes = situation.crashes if given.crashes is None else given.crashes
             print(f"{name}, {mode}, up to {crashes} crashes", flush=True)
             began_s = time.process_time()
-            found = explore(situation, mode, crashes, Bound(given.worlds, given.seconds), _tell)
+            found = explore(situation, mode, crashes, Bound(given.worlds, given.seconds or SECONDS[given.what]), _tell)
             walked, took_s = found.walk, time.process_time() - began_s
             if sys.stderr.isatty():
                 print(end="\r\033[K", file=sys.stderr)
@@ -77,7 +77,7 @@ def _parse(arguments: Sequence[str]) -> Any:
     parser.add_argument("--what", choices=SITUATIONS, default="one-order")
     parser.add_argument("--mode", choices=MODES, help="both, if it is not said")
     parser.add_argument("--crashes", type=int, metavar="N", help="at most: 2 with one order, 0 with two")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each walk at most (%(default)s)")
+    parser.add_argument("--seconds", type=float, help="of each walk at most: 3600 with one order, 300 with two")
     parser.add_argument("--worlds", type=int, default=WORLDS, help="of each walk at most (%(default)s)")
     return parser.parse_args(arguments)
 

@@ -2,11 +2,12 @@
 
   python -m e2e.mutants                   all of them: some minutes
   python -m e2e.mutants --list            what there is, and what must find it
-  python -m e2e.mutants --only tombstone  those with this in their name, file or check
+  python -m e2e.mutants --only tombstone  those with this in their name, file or check, or in how they are tried
+  python -m e2e.mutants --only replicas   for example those that are tried by two replicas on PostgreSQL
 
-A mutant is caught if the check that is named for it is among those that find something wrong in the first history that
-is wrong at all. Seeds and modes are the simulation's: `python -m e2e.simulated --help`. The exit code is 1 if one was
-not caught.
+A mutant is caught if the check that is named for it is among those that find something wrong where anything is wrong
+for the first time. Seeds and modes are the simulation's: `python -m e2e.simulated --help`. The exit code is 1 if one
+was not caught.
 """
 
 import argparse
@@ -37,13 +38,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m e2e.mutants", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", default="", metavar="TEXT", help="mutants with this in their name, file or check")
+    parser.add_argument("--only", default="", metavar="TEXT", help="those with this in their name, file, check or way")
     parser.add_argument("--list", action="store_true", help="name them, and try none")
     parser.add_argument("--at-once", type=int, default=1, choices=range(1, AT_ONCE_MAX + 1), help="trials")
     given = parser.parse_args(arguments)
     mutants = [mutant for mutant in MUTANTS if given.only.lower() in _text(mutant).lower()]
     if not mutants:
-        parser.error(f"no mutant has {given.only!r} in its name, file or check")
+        parser.error(f"no mutant has {given.only!r} in its name, file, check or way")
     if given.list:
         print("\n".join(f"{mutant.check:15} {mutant.name}  ({_files(mutant)})" for mutant in mutants))
         return 0
@@ -95,7 +96,7 @@ def _files(mutant: Mutant) -> str:
 
 
 def _text(mutant: Mutant) -> str:
-    return f"{mutant.name} {mutant.check} {_files(mutant)}"
+    return f"{mutant.name} {mutant.check} {_files(mutant)} {mutant.tried}"
 
 
 if __name__ == "__main__":

@@ -34,12 +34,13 @@ SHOPS = 6
 LEFT_WITHIN_S = 10.0
 
 
-def look(mode: Mode, admin_url: str, template_url: str) -> Finding:
-    for seed in range(1, SHOPS + 1):
+def look(mode: Mode, admin_url: str, template_url: str, shops: int = SHOPS) -> Finding:
+    """In the first shop that is wrong."""
+    for seed in range(1, shops + 1):
         finding = _look(mode, admin_url, template_url, seed)
         if finding.found:
             return finding
-    return Finding(said=f"nothing was found in {SHOPS} shops")
+    return Finding(said=f"nothing was found in {shops} shops")
 
 
 def _look(mode: Mode, admin_url: str, template_url: str, seed: int) -> Finding:
