@@ -10,7 +10,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 
 .DEFAULT_GOAL := help
 .PHONY: help run stop logs demo bench compare test-order test-status test-inventory health-check \
-	test test-unit test-integration test-e2e simulate explore mutants prove e2e lint setup setup-dev gen lock clean
+	test test-console test-unit test-integration test-e2e simulate explore mutants prove e2e lint setup setup-dev gen lock clean
 
 help:  ## what there is to say
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,18 @@ test-inventory: setup  ## the products and their stock
 health-check: setup  ## how every process is
 	@$(SAGAPROOF) health
 
-test: setup-dev lint  ## everything that proves it
+test: setup-dev lint test-console  ## everything that proves it
 	@$(PYTEST) -m "not prove" $(SIDE_BY_SIDE) --durations=15 --cov --cov-report=term:skip-covered
+
+test-console: setup-dev  ## the console's types, style and parts, where there is npm
+	@if command -v npm >/dev/null; \
+		then $(MAKE) --no-print-directory web/node_modules/.package-lock.json && cd web && \
+			npm run --silent types && npm run --silent check && npm test --silent; \
+		else echo "skipped: the console's own tests need npm"; fi
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --ignore-scripts --silent
+	@touch $@
 
 test-unit: setup-dev  ## without a broker
 	@$(PYTEST) -m "not integration and not e2e"

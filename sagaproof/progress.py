@@ -104,6 +104,7 @@ class Progress:
         for part in self._shop.parts:
             if part.spec.name == "gateway":
                 table.add_row("gateway", "", "", f"{self._shop.gateway}/docs")
+                table.add_row("console", "", "", f"{self._shop.gateway}/")
             elif part.grpc:
                 admin, health = f"127.0.0.1:{part.admin}", f"http://127.0.0.1:{part.http}/ready"
                 table.add_row(part.spec.name, f"127.0.0.1:{part.grpc}", admin, health)
