@@ -93,6 +93,7 @@ class Filed:
 
     def check(self, tell: Callable[[str], None]) -> Verdict:
         """Everything that was filed. tell: is given a line for each slice"""
+        tell(f"{self._spill.added_bytes / 1e6:,.1f} MB filed on disk, {self.slices} slices")
         shown, counts, orders = list[Violation](), Counter[str](), 0
         setting = Facts(self._history()).setting
 

@@ -99,7 +99,7 @@ def main() -> int:
         verdict = filed.check(lambda _: None)
         took_s, cpu_s = time.monotonic() - began, time.process_time()
         print(f"{verdict.orders:,} orders in {filed.slices} slices, {sum(verdict.counts.values())} violations")
-        print(f"{took_s:.0f} s, {cpu_s:.0f} s of CPU; {spill.written_bytes / 1e6:,.0f} MB on disk; peak, in KB:")
+        print(f"{took_s:.0f} s, {cpu_s:.0f} s of CPU; {spill.added_bytes / 1e6:,.0f} MB on disk; peak, in KB:")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1))
     return 1 if verdict.violations else 0
 

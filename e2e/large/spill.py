@@ -24,7 +24,7 @@ class Spill:
         self._held: dict[str, bytearray] = {}
         self._held_bytes = 0
         self._encoder = msgspec.msgpack.Encoder()
-        self.written_bytes = 0
+        self.added_bytes = 0
 
     def add(self, name: str, number: int, row: object) -> None:
         data = self._encoder.encode(row)
@@ -32,6 +32,7 @@ class Spill:
         held += len(data).to_bytes(_SIZE_BYTES, "big")
         held += data
         self._held_bytes += _SIZE_BYTES + len(data)
+        self.added_bytes += _SIZE_BYTES + len(data)
         if self._held_bytes > HELD_MAX_BYTES:
             self._write()
 
@@ -49,7 +50,7 @@ class Spill:
     def clear(self) -> None:
         """Forgets everything."""
         self._held.clear()
-        self._held_bytes = self.written_bytes = 0
+        self._held_bytes = self.added_bytes = 0
         for path in self._folder.iterdir():
             path.unlink()
 
@@ -57,6 +58,5 @@ class Spill:
         for name, held in self._held.items():
             with (self._folder / name).open("ab") as file:  # opened each time: there may be more files than may be open
                 file.write(held)
-        self.written_bytes += self._held_bytes
         self._held.clear()
         self._held_bytes = 0

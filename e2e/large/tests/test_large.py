@@ -26,6 +26,8 @@ SMALL, LARGE = 250, 1_000
 """Copies of seven orders. The small shop has several slices, and fills what is held until it is written."""
 RECORDS_A_SLICE = 3_000
 GROWTH_MAX = 1.1
+WITHIN_S = 200
+"""For one of them, on a machine that is busy with other things: it is some 5 s of work."""
 
 
 def of_history(history: History) -> Iterator[Part]:
@@ -119,12 +121,13 @@ def peak_kb(copies: int) -> int:
         [sys.executable, "-m", "e2e.large.shop", str(copies), str(RECORDS_A_SLICE)],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=WITHIN_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     return int(done.stdout.split()[-1])
 
 
+@pytest.mark.timeout(2 * WITHIN_S)
 def test_four_times_as_many_orders_take_the_same_memory() -> None:
     assert peak_kb(LARGE) < GROWTH_MAX * peak_kb(SMALL)
