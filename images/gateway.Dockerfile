@@ -54,7 +54,7 @@ WORKDIR /app
 USER 10001:10001
 EXPOSE 8080
 ENTRYPOINT ["python", "-m", "gateway"]
-HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 CMD ["python", "-IS", "/app/probe.py", "PORT"]
+HEALTHCHECK --interval=10s --timeout=4s --start-period=60s --retries=3 CMD ["python", "-IS", "/app/probe.py", "PORT"]
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="sagaproof gateway" \

@@ -53,7 +53,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app:/app/gen PYTHONDONTWRITEBYTECODE=1 
 WORKDIR /app
 USER 10001:10001
 ENTRYPOINT ["python", "-m"]
-HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 CMD ["python", "-IS", "/app/probe.py", "HTTP_PORT"]
+HEALTHCHECK --interval=10s --timeout=4s --start-period=60s --retries=3 CMD ["python", "-IS", "/app/probe.py", "HTTP_PORT"]
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="sagaproof services" \

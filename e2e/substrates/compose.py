@@ -18,6 +18,7 @@ from testcontainers.compose import DockerCompose
 
 from e2e.substrates.substrate import CAPABILITIES, Capability
 from e2e.waiting import eventually
+from sagaproof import kafka_admin
 from sagaproof.ports import free_ports, is_free
 from sagaproof.settings import ADMIN_OFFSET, GRPC_PORTS, HOST, HTTP_OFFSET
 from sagaproof.stack import answers_ready
@@ -62,9 +63,11 @@ class Compose:
         return f"{HOST}:{self._at(process, ADMIN_OFFSET)}"
 
     def is_up(self, process: str) -> bool:
-        """Those with a port for it are asked, as Docker asks only from time to time."""
+        """Asked of itself where it answers, as Docker asks only from time to time."""
         if process in self._ready:
             return self._ready[process]()
+        if process == "kafka":
+            return kafka_admin.answers(kafka_admin.admin(self.kafka))
         return self._state(process, "{{.State.Health.Status}}") == "healthy"
 
     def lives(self, process: str) -> int:
@@ -115,7 +118,10 @@ class Compose:
 
 @contextmanager
 def running(mode: Mode, home: Path) -> Generator[Compose]:
-    """The images of this checkout, and a shop of them that is ready; it is forgotten at the end of the block."""
+    """A shop that is ready; it is forgotten at the end of the block.
+
+    Its images are built of this checkout, unless SERVICES_IMAGE says that there are some.
+    """
     prefix = _free_prefix()
     [port] = free_ports(1)
     project = f"sagaproof-{home.name}".lower()
@@ -130,7 +136,7 @@ def running(mode: Mode, home: Path) -> Generator[Compose]:
     # Compose reads it from its environment, whatever else is said there.
     with (
         patch.dict(os.environ, given),
-        DockerCompose(ROOT, build=True, wait=False, profiles=["orchestrated"] if mode == "orchestrated" else None),
+        DockerCompose(ROOT, build="SERVICES_IMAGE" not in os.environ, wait=False),
     ):
         site = Compose(mode, project, prefix, port)
         for process in [*site.services, "gateway"]:
