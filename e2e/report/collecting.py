@@ -47,9 +47,12 @@ class Collecting:
         if shop is None and history is None:
             return
         folder = self._folder / "failures" / bundle.folder_name(item.nodeid)
-        bundle.keep(folder, _command(item), report.longreprtext, history, shop)
         named = os.path.relpath(folder, self._config.invocation_params.dir)
         said = f"What is left of the shop, and how to see this again: {named}"
+        try:
+            bundle.keep(folder, _command(item), report.longreprtext, history, shop)
+        except Exception as error:  # noqa: BLE001 the failure itself matters more, and is told in any case
+            said = f"{said}\nNot all of it: {error!r}"
         if isinstance(report.longrepr, ExceptionChainRepr):
             report.longrepr.addsection("report", said)
         else:
