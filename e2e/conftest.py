@@ -200,3 +200,8 @@ def _tell_of_failures(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if shop is not None and request.session.testsfailed > failed_before:
         print(shop.logs())
+
+
+def pytest_sessionfinish() -> None:
+    """Ends what Ctrl-C has left: containers do not end with this process."""
+    _running.end()
