@@ -71,7 +71,7 @@ prove: setup-dev  ## every cell of the matrix and 50,000 histories simulated, th
 	@$(BIN)/python -m e2e.simulated --matrix
 	@$(MAKE) --no-print-directory simulate HISTORIES=25000
 	@$(MAKE) --no-print-directory explore
-	@$(PYTEST) -m e2e
+	@$(PYTEST) -m "e2e or prove"
 
 e2e:  ## on a kind with Strimzi in a container, by Dagger: dagger call e-2-e (see docs/dagger.md)
 	@command -v dagger >/dev/null || { echo "Dagger is not here: docs.dagger.io says how to install it"; exit 1; }
