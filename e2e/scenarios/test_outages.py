@@ -32,10 +32,13 @@ def test_the_broker_that_is_killed_under_load_loses_and_doubles_nothing(shop: Su
 
 
 @pytest.mark.needs("database")
-def test_the_database_that_is_restarted_under_load_loses_and_doubles_nothing(shop: Substrate, draw: Draw) -> None:
+@pytest.mark.parametrize("killed", [False, True], ids=["in-order", "killed"])
+def test_the_database_that_is_restarted_under_load_loses_and_doubles_nothing(
+    shop: Substrate, draw: Draw, killed: bool
+) -> None:
     with shop.load(draw.order) as load:
         load.wait_for(20)
-        shop.restart_database()
+        shop.restart_database(killed=killed)
         load.wait_for(20)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 import psutil
@@ -70,7 +71,7 @@ class Local:
 
     def restart(self, process: str) -> None:
         running = self._running(process)
-        running.terminate()
+        running.send_signal(signal.SIGINT if process == "postgres" else signal.SIGTERM)  # else it waits for its clients
         running.wait(GONE_WITHIN_S)
 
     def stop(self, process: str) -> None:

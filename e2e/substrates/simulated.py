@@ -171,8 +171,8 @@ class Simulated:
     def kill_broker(self) -> None:
         raise CannotError("broker")
 
-    def restart_database(self) -> None:
-        raise CannotError("database")
+    def restart_database(self, *, killed: bool) -> None:
+        raise CannotError(f"database, killed: {killed}")
 
     def without_replica(self, service: str) -> AbstractContextManager[None]:
         raise CannotError(f"replicas, of {service}")

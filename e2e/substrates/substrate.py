@@ -25,7 +25,7 @@ CAPABILITIES: Mapping[Capability, str] = {
     "broker": "the broker is killed, and comes back by itself",
     "twice": "every event is on its topic twice",
     "poison": "a record is made that cannot be handled",
-    "database": "the server of all databases is restarted",
+    "database": "the server of all databases is restarted, or killed and comes back",
     "replicas": "one of a service's replicas leaves, and joins again",
 }
 """What a substrate may be able to do. A scenario that needs what its substrate cannot do is skipped, by this name."""
@@ -149,8 +149,8 @@ class Substrate(Protocol):
         """Returns when it is back."""
         ...
 
-    def restart_database(self) -> None:
-        """Returns when it is back."""
+    def restart_database(self, *, killed: bool) -> None:
+        """Kills it, or ends it in order. Returns when it is back."""
         ...
 
     def without_replica(self, service: str) -> AbstractContextManager[None]:
