@@ -137,7 +137,7 @@ export default function SagaPage({ orderId }: { orderId: string | null }) {
       </div>
       {table.data && (
         <Panel title={t("saga.table")} flush className="mt-5">
-          <div className="overflow-x-auto">
+          <section className="overflow-x-auto" tabIndex={0} aria-label={t("saga.table")}>
             <table className="w-full text-sm">
               <thead className="border-b border-line">
                 <tr>
@@ -168,7 +168,7 @@ export default function SagaPage({ orderId }: { orderId: string | null }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </section>
         </Panel>
       )}
     </Page>
