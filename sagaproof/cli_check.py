@@ -40,7 +40,7 @@ def check(
     """Read all topics and all stores, and check that every order ended once and that stock and money add up.
 
     It changes nothing. It waits until no order is open and every service has read all that there is, since what is
-    under way looks wrong. A shop of any size takes the same memory: what is read is filed under TMPDIR, 17 KB an order.
+    under way looks wrong. A shop of any size takes the same memory: what is read is filed under TMPDIR.
     Exit code 1 if something is wrong, 2 if that cannot be said: a part does not answer, or there is no rest.
 
     \b
