@@ -76,7 +76,12 @@ def _parse(arguments: Sequence[str]) -> Any:
     )
     parser.add_argument("--what", choices=SITUATIONS, default="one-order")
     parser.add_argument("--mode", choices=MODES, help="both, if it is not said")
-    parser.add_argument("--crashes", type=int, metavar="N", help="at most: 2 with one order, 0 with two")
+    parser.add_argument(
+        "--crashes",
+        type=int,
+        metavar="N",
+        help="at most; unless said: 2 with one order, 1 with two, 0 where one of them may be cancelled",
+    )
     parser.add_argument("--seconds", type=float, help="of each walk at most: 3600 with one order, 300 with two")
     parser.add_argument("--worlds", type=int, default=WORLDS, help="of each walk at most (%(default)s)")
     return parser.parse_args(arguments)

@@ -70,9 +70,7 @@ class Held:
         if standing not in self._right:
             by_name = dict(zip((machine.name for machine in shop.machines), standing, strict=True))
             for n, order in enumerate(self._orders):
-                _must_be_possible(
-                    order, Standing(*(by_name[s][n] for s in ("order", "inventory", "payment", "shipping")))
-                )
+                _must_be_possible(order, Standing(*(by_name[name][n] for name in DECIDERS)))
             self._right.add(standing)
         if shop.is_at_rest(world):
             self._end(shop, along, world)

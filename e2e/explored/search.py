@@ -67,12 +67,15 @@ def walk(
             for world in layer:
                 hold(world)
                 walked.worlds += 1
-                walked.ends += shop.is_at_rest(world)
+                at_rest = shop.is_at_rest(world)
+                walked.ends += at_rest
+                before = walked.steps
                 for _, after in shop.following(world):
                     walked.steps += 1
                     if after not in came_from:
                         came_from[after] = world
                         following.append(after)
+                _must_go_on(at_rest or walked.steps > before)
                 if not walked.worlds % LOOKED_EVERY:
                     now_s = time.monotonic()
                     walked.took_s = now_s - began_s
@@ -90,6 +93,11 @@ def walk(
             walked.path.append(shop.tell(Step(*error.step)))
     walked.took_s = time.monotonic() - began_s
     return walked
+
+
+def _must_go_on(goes_on: bool) -> None:
+    if not goes_on:
+        raise Wrong("stuck: nothing more can happen, and there is something to do")
 
 
 def _path(shop: Shop, came_from: dict[World, World | None], world: World | None) -> list[str]:

@@ -12,7 +12,7 @@ from e2e.explored.situations import SITUATIONS
 from e2e.mutants.histories import Finding
 from services.saga import Mode
 
-CHECKS = ("standing", "error")
+CHECKS = ("standing", "stuck", "error")
 CRASHES = 1
 
 
