@@ -25,7 +25,10 @@ ORDERS = 10
 """Before and after."""
 PIECES = 100_000
 
-pytestmark = [pytest.mark.e2e, pytest.mark.prove, pytest.mark.only_on("kubernetes"), pytest.mark.timeout(600)]
+TEST_WITHIN_S = 900
+"""With the start of the shop, the restarts, and the record of some thousand orders."""
+
+pytestmark = [pytest.mark.e2e, pytest.mark.prove, pytest.mark.only_on("kubernetes")]
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +50,12 @@ def deployed(pods: Pods) -> Iterator[Deployed]:
     shop.close()
 
 
+@pytest.mark.timeout(TEST_WITHIN_S)
 def test_a_rolling_restart_of_everything_is_seen_by_no_client(pods: Pods, deployed: Deployed) -> None:
     _assert_nobody_sees(lambda: pods.restart_all(BACK_WITHIN_S), pods, deployed)
 
 
+@pytest.mark.timeout(TEST_WITHIN_S)
 def test_the_eviction_of_every_pod_is_seen_by_no_client(pods: Pods, deployed: Deployed) -> None:
     _assert_nobody_sees(lambda: pods.evict_all(BACK_WITHIN_S), pods, deployed)
 
