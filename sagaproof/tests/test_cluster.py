@@ -8,9 +8,8 @@ from urllib.parse import quote
 import pytest
 from kubernetes_validate import utils
 
-from sagaproof import cluster, kind
+from sagaproof import cluster
 from sagaproof.cli import main
-from sagaproof.errors import CommandError
 
 KUBERNETES = "1.36"
 
@@ -50,22 +49,3 @@ def test_a_password_is_a_valid_secret_that_a_url_takes_as_it_is() -> None:
 def test_passwords_are_made_but_where_an_operator_brings_them(name: str, made: set[str]) -> None:
     manifests = cluster.Cluster().kubectl("kustomize", str(cluster.overlay(name)))
     assert set(cluster.passwords_of(manifests)) == made
-
-
-def test_what_kind_needs_is_said_before_anything_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(CommandError, match="there is no docker"):
-        kind.preflight()
-    _program(tmp_path / "docker", 1)
-    with pytest.raises(CommandError, match="there is no kind: go install"):
-        kind.preflight()
-    _program(tmp_path / "kind", 0)
-    with pytest.raises(CommandError, match="the Docker engine does not answer"):
-        kind.preflight()
-    _program(tmp_path / "docker", 0)
-    kind.preflight()
-
-
-def _program(path: Path, exit_code: int) -> None:
-    path.write_text(f"#!/bin/sh\nexit {exit_code}\n")
-    path.chmod(0o755)
