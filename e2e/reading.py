@@ -94,9 +94,9 @@ def parts(shop: Addresses, topics: Sequence[str]) -> Iterator[Part]:
         if service in shop.stores:
             yield from stored(service, address)
         yield from _dealt_with(service, address)
-    yield from _levels(shop.public["inventory"])
-    yield from _holdings(shop.public["payment"])
-    yield from _shown(shop.public["status"])
+    yield from levels(shop.public["inventory"])
+    yield from holdings(shop.public["payment"])
+    yield from shown(shop.public["status"])
 
 
 def add(history: History, part: Part) -> None:
@@ -302,7 +302,7 @@ def _accepted(published: Sequence[Published]) -> Iterator[Accepted]:
             yield Accepted(event.order.order_id, event.order.user_id, items, event.accepted_us or found.time_us)
 
 
-def _levels(address: str) -> Iterator[Level]:
+def levels(address: str) -> Iterator[Level]:
     with grpc.insecure_channel(address) as channel:
         request = inventory.ListProductsRequest()
         found = InventoryServiceStub(channel).ListProducts(request, timeout=RPC_WITHIN_S, wait_for_ready=True)
@@ -310,7 +310,7 @@ def _levels(address: str) -> Iterator[Level]:
         yield Level(product.product_id, product.available, product.reserved)
 
 
-def _holdings(address: str) -> Iterator[Holding]:
+def holdings(address: str) -> Iterator[Holding]:
     with grpc.insecure_channel(address) as channel:
         stub, after = PaymentServiceStub(channel), ""
         while True:
@@ -323,7 +323,7 @@ def _holdings(address: str) -> Iterator[Holding]:
             after = page[-1].user_id
 
 
-def _shown(address: str) -> Iterator[Shown]:
+def shown(address: str) -> Iterator[Shown]:
     with grpc.insecure_channel(address) as channel:
         stub, after = StatusServiceStub(channel), None
         while True:

@@ -28,7 +28,7 @@ from shop.admin.v1.service_pb2_grpc import AdminServiceStub
 
 from e2e.checks.facts import decode
 from e2e.history import History, Published, Stored
-from e2e.reading import Addresses, Kafka, complete, published, stored
+from e2e.reading import Addresses, Kafka, Part, add, complete, holdings, levels, published, shown, stored
 from e2e.recorder import DEADLINE_US
 from services.topics import TOPICS
 
@@ -43,6 +43,10 @@ LOG_MAX_BYTES = 20_000_000
 """Of one log; its end is kept."""
 NAME_MAX = 120
 FAILURES = (grpc.RpcError, KafkaException, TimeoutError, OSError)
+
+
+_AT_END: Mapping[str, Callable[[str], Iterator[Part]]] = {"inventory": levels, "payment": holdings, "status": shown}
+"""What a history has besides records and events."""
 
 
 class Shop(Protocol):
@@ -103,14 +107,20 @@ class _Left:
             )
         complete(self.history)
 
-    def _try(self, what: str, read: Callable[[], None]) -> None:
+    def _try(self, what: str, read: Callable[[], None]) -> bool:
         if time.monotonic() > self._deadline:
             self._missing.append(f"{what}: no time was left for it")
-            return
+            return False
         try:
             read()
         except FAILURES as error:
-            self._missing.append(f"{what}: {error}")
+            self._missing.append(f"{what}: {' '.join(str(error).split())}")
+            return False
+        return True
+
+    def _read_end(self, service: str, address: str) -> None:
+        for part in _AT_END[service](address):
+            add(self.history, part)
 
     def _read_topics(self, kafka: Kafka) -> None:
         servers = kafka if isinstance(kafka, str) else str(kafka["bootstrap.servers"])
