@@ -114,10 +114,8 @@ class Deployed:
         return eventually(f"order {order_id} ends", end, ENDS_WITHIN_S)
 
     def lag(self, service: str) -> int:
-        request, stub = (
-            admin.GetInfoRequest(),
-            self._clients.admin(self.replicas(service)[0]),
-        )  # it is of the whole group
+        any_replica = self.replicas(service)[0]  # each tells of the whole group
+        request, stub = admin.GetInfoRequest(), self._clients.admin(any_replica)
         return self._clients.ask(lambda: stub.GetInfo(request, timeout=RPC_WITHIN_S, wait_for_ready=True)).lag
 
     def passes(self, seconds: float) -> None:
@@ -212,7 +210,7 @@ class Deployed:
         *staying, leaving = self.replicas(service)
         if not staying:
             raise CannotError("replicas")
-        group = next(each.group for each in participants(self.mode, (), DEADLINE_S) if each.name == service)
+        group = next(each.consumer_group for each in participants(self.mode, (), DEADLINE_S) if each.name == service)
 
         def are(count: int) -> bool:
             return members_with_partitions(self._site.kafka, group) == count
