@@ -73,6 +73,8 @@ VARIANTS = {
 DEFAULT = "choreographed-sqlite"
 POSTGRES = [name for name, variant in VARIANTS.items() if variant.postgres]
 ORCHESTRATED = [name for name, variant in VARIANTS.items() if variant.mode == "orchestrated"]
+SAMPLE = (DEFAULT, POSTGRES[-1])
+"""Two that differ in everything: of tests that are in all variants, `make test` runs these, and `make prove` all."""
 
 
 class Shop:

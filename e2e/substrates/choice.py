@@ -8,7 +8,7 @@ drawn by the seed; the others are marked `prove`.
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from e2e.shop import VARIANTS
+from e2e.shop import SAMPLE, VARIANTS
 from e2e.substrates import local
 from e2e.substrates.options import modes, substrates
 from e2e.substrates.site import Site
@@ -92,10 +92,33 @@ def mark(items: Iterable[pytest.Item], seed: int) -> None:
     for name, each in cases.items():
         sample = each[0].get_closest_marker("sample")
         count = sample.args[0] if sample else 1
-        drawn = random.Random(f"{seed}/{name}").sample(each, min(count, len(each)))
+        drawn = _drawn(each, count, random.Random(f"{seed}/{name}"))
         for item in each:
             if item not in drawn:
                 item.add_marker(pytest.mark.prove)
+    _mark_variants(items)
+
+
+def _drawn(cases: Sequence[pytest.Item], count: int, random: random.Random) -> Sequence[pytest.Item]:
+    """Among those on shops of the sample, if there are any."""
+    sampled = [case for case in cases if (choice := choice_of(case)) and choice.variant in ("", *SAMPLE)] or cases
+    return random.sample(sampled, min(count, len(sampled)))
+
+
+def _mark_variants(items: Iterable[pytest.Item]) -> None:
+    """Of a test that is in variants of the sample, those in others are left to `make prove`."""
+    cases: dict[tuple[str, ...], dict[str, pytest.Item]] = {}
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and callspec.params.get("shop") in VARIANTS:
+            others = {name: str(value) for name, value in callspec.params.items() if name != "shop"}
+            test = (item.nodeid.partition("[")[0], *others.values())
+            cases.setdefault(test, {})[callspec.params["shop"]] = item
+    for variants in cases.values():
+        if any(name in SAMPLE for name in variants):
+            for name, item in variants.items():
+                if name not in SAMPLE:
+                    item.add_marker(pytest.mark.prove)
 
 
 def is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
