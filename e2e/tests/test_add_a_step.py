@@ -19,7 +19,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs" / "add-a-step.md"
-COPIED = ("conftest.py", "pyproject.toml", "docs", "e2e", "gateway", "k8s", "proto", "sagaproof", "services")
+COPIED = ("conftest.py", "pyproject.toml", "bench", "docs", "e2e", "gateway", "k8s", "proto", "sagaproof", "services")
 SKIPPED = shutil.ignore_patterns("__pycache__")
 BIN = Path(sys.executable).parent
 IN_THE_COPY = {"make gen": ".venv/bin/python -m sagaproof.protoc gen", ".venv/bin/": f"{BIN}/"}
