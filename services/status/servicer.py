@@ -11,6 +11,7 @@ from shop.status.v1.service_pb2_grpc import StatusServiceServicer
 
 from services import saga, topics
 from services.engine.participant import Refusal
+from services.engine.retry import TransientError
 from services.engine.rpc import Commands, Context, refuse
 from services.saga import Mode
 from services.status import events, listing
@@ -19,7 +20,7 @@ from services.status.dashboard import dashboard
 from services.status.documents import document, saga_of, summary
 from services.status.figures import FiguresState
 from services.status.fold import StatusState
-from services.status.watch import Stream, Watchers
+from services.status.watch import READ_AGAIN_S, Stream, Watchers
 
 DASHBOARD_EVERY_S = 1.0
 """From one dashboard to the next, at least."""
@@ -61,11 +62,19 @@ class StatusServicer(StatusServiceServicer):
             order_id, since = request.subscribe.order_id, request.subscribe.since
             # Subscribed before it reads, so that no change falls between.
             stream.subscribe(order_id, since)
-            state = await self._commands.read(StatusState, order_id)
+            state = await self._newest(order_id)
             if state.seen:
                 stream.offer(order_id, state)
             else:
                 stream.tell_unknown(order_id)
+
+    async def _newest(self, order_id: str) -> StatusState:
+        """As soon as the database answers: many orders share a stream, and it must not go deaf for all of them."""
+        while True:
+            try:
+                return await self._commands.read(StatusState, order_id)
+            except TransientError:
+                await asyncio.sleep(READ_AGAIN_S)
 
     async def ListOrders(self, request: lists_pb2.ListOrdersRequest, context: Context) -> lists_pb2.ListOrdersResponse:
         after = request.after if request.HasField("after") else None
