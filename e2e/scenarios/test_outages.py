@@ -31,6 +31,7 @@ def test_the_broker_that_is_killed_under_load_loses_and_doubles_nothing(shop: Su
         load.wait_for(20)
 
 
+@pytest.mark.sample(0)
 @pytest.mark.needs("database")
 @pytest.mark.parametrize("killed", [False, True], ids=["in-order", "killed"])
 def test_the_database_that_is_restarted_under_load_loses_and_doubles_nothing(

@@ -38,6 +38,7 @@ STRUCK_WITHIN_S = 30.0
 ENDS_WITHIN_S = 60.0
 """The deadline of an order, and what it takes to compensate on a busy machine."""
 REST_WITHIN_S = 120.0
+WATCHES_END_WITHIN_S = 60.0
 LEAVES_WITHIN_S = 30.0
 """A static member's session, and the rebalance."""
 DEADLINE_S = 30.0
@@ -136,7 +137,7 @@ class Deployed:
         return getattr(self._site, "home", None)
 
     def history(self) -> History:
-        eventually("every watch has ended", lambda: not self._watches.open, REST_WITHIN_S)
+        eventually("every watch has ended", lambda: not self._watches.open, WATCHES_END_WITHIN_S)
         history = record(self.addresses(), [topic.name for topic in TOPICS], rest_within_s=REST_WITHIN_S)
         history.accepted |= self._accepted
         history.observed = self._watches.seen()
