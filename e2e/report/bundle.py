@@ -34,7 +34,7 @@ from services.topics import TOPICS
 
 WITHIN_S = 60.0
 """For all of it; what is not read by then is missing."""
-ANSWERS_WITHIN_S = 2.0
+ANSWERS_WITHIN_S = 10.0
 """Whoever does not answer a first question is left out."""
 ENTITIES_MAX = 500
 """Of a service: those that changed last."""
@@ -141,7 +141,7 @@ class _Left:
             _stores(folder, rows)
             _lines(folder / f"{service}.entities.jsonl", self._entities(stub, rows))
             request = admin.ListDeadLettersRequest(limit=LETTERS_MAX)
-            letters = stub.ListDeadLetters(request, timeout=ANSWERS_WITHIN_S * 5).dead_letters
+            letters = stub.ListDeadLetters(request, timeout=WITHIN_S).dead_letters
             _lines(folder / f"{service}.dead-letters.jsonl", (MessageToDict(letter) for letter in letters))
 
     @staticmethod
@@ -149,7 +149,7 @@ class _Left:
         changed = dict.fromkeys(row.entity for row in reversed(rows))
         names = [name for name in changed if not name.startswith("dead-letter/")][:ENTITIES_MAX]
         get = cast("Any", stub.GetEntity)
-        waiting = [get.future(admin.GetEntityRequest(entity=name), timeout=ANSWERS_WITHIN_S * 5) for name in names]
+        waiting = [get.future(admin.GetEntityRequest(entity=name), timeout=WITHIN_S) for name in names]
         for name, answer in zip(names, waiting, strict=True):
             found = answer.result()
             yield {"entity": name, "version": found.version, "state": msgspec.json.decode(found.json)}

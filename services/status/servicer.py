@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import grpc
 from shop.common.v1.common_pb2 import OrderStatus
@@ -46,6 +47,7 @@ class StatusServicer(StatusServiceServicer):
     ) -> AsyncIterator[pb.WatchResponse]:
         stream = self._watchers.open()
         reading = asyncio.create_task(self._read(request_iterator, stream))
+        reading.add_done_callback(partial(_pass_on, stream))
         try:
             async for order_id, state in stream.changes():
                 found = None if state is None else document(state)
@@ -146,3 +148,8 @@ class StatusServicer(StatusServiceServicer):
             yield log_pb2.WatchEventsResponse(
                 events=[events.shown(row) for row in news.rows], cursor=news.cursor, skipped=news.skipped
             )
+
+
+def _pass_on(stream: Stream, reading: asyncio.Task[None]) -> None:
+    if not reading.cancelled() and (error := reading.exception()) is not None:
+        stream.fail(error)

@@ -21,6 +21,12 @@ class Stream:
         self._since: dict[str, int] = {}
         self._newest: dict[str, StatusState | None] = {}
         self._changed = asyncio.Event()
+        self._error: BaseException | None = None
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the stream: its reader can open another one, and would hear nothing on this."""
+        self._error = error
+        self._changed.set()
 
     def subscribe(self, order_id: str, since: int) -> None:
         self._since[order_id] = since
@@ -50,10 +56,12 @@ class Stream:
             self._changed.set()
 
     async def changes(self) -> AsyncIterator[tuple[str, StatusState | None]]:
-        """(order id, its newest state) for ever."""
+        """(order id, its newest state) for ever. Raises what `fail` was called with."""
         while True:
             await self._changed.wait()
             self._changed.clear()
+            if self._error is not None:
+                raise self._error
             newest, self._newest = self._newest, {}
             for change in newest.items():
                 yield change

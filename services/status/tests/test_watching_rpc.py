@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+import pytest
 from shop.status.v1 import service_pb2 as pb
 
 from services.engine.mailbox import Mailbox
@@ -45,3 +46,24 @@ def test_a_subscription_while_the_database_is_away_and_those_after_it_are_answer
             return [(await anext(answers)).order_id for _ in range(2)]
 
     assert asyncio.run(scenario()) == ["a", "b"]
+
+
+class Broken(MemoryStore):
+    def entity(self, entity: str) -> StateRow | None:
+        raise ValueError(f"{entity} cannot be read")
+
+
+def test_a_stream_whose_subscriptions_cannot_be_read_ends_and_does_not_go_deaf() -> None:
+    async def watch() -> None:
+        servicer = StatusServicer(Watchers(), Bell(), Commands(Mailbox(), Broken()), "choreographed")
+
+        async def requests() -> AsyncIterator[pb.WatchRequest]:
+            yield pb.WatchRequest(subscribe=pb.Subscribe(order_id="an-order"))
+            await asyncio.Event().wait()
+
+        answers = servicer.Watch(requests(), cast("Any", None))
+        async with asyncio.timeout(WITHIN_S):
+            await anext(answers)
+
+    with pytest.raises(ValueError, match="cannot be read"):
+        asyncio.run(watch())
