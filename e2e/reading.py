@@ -38,8 +38,6 @@ PAGE = 1_000
 ORDERS_PAGE = 500
 Kafka = str | Mapping[str, Any]
 """Its bootstrap servers; or how to reach it in librdkafka's words, where there is more to say."""
-_READ_MODELS = ("status", "marketing")
-"""Services that store no events of their own."""
 
 
 class Addresses(NamedTuple):
@@ -48,11 +46,6 @@ class Addresses(NamedTuple):
     kafka: Kafka
     public: Mapping[str, str]
     admin: Mapping[str, str]
-
-    @property
-    def stores(self) -> Mapping[str, str]:
-        """The admin listeners of the services that store events."""
-        return {service: address for service, address in self.admin.items() if service not in _READ_MODELS}
 
 
 class Letter(NamedTuple):
@@ -91,8 +84,7 @@ def parts(shop: Addresses, topics: Sequence[str]) -> Iterator[Part]:
     """Everything, each partition and each store in order. Raises grpc.RpcError, KafkaException or TimeoutError."""
     yield from published(shop.kafka, topics)
     for service, address in shop.admin.items():
-        if service in shop.stores:
-            yield from stored(service, address)
+        yield from stored(service, address)
         yield from _dealt_with(service, address)
     yield from levels(shop.public["inventory"])
     yield from holdings(shop.public["payment"])

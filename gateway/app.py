@@ -123,12 +123,19 @@ async def _invalid_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # A parameter that may be left out would also tell that it is not None.
     errors = [
-        FieldError(field=".".join(map(str, each["loc"][1:])) or "body", message=each["msg"])
+        FieldError(field=_field(*each["loc"]), message=each["msg"])
         for each in error.errors()
         if each["type"] != "none_required"
     ]
     detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
     return ProblemError(problems.INVALID, detail, errors=errors).response(request.scope)
+
+
+def _field(where: str, *names: str | int) -> str:
+    """Of a body the path to the field. Of a parameter its name: what follows that is how it was looked at."""
+    if where == "body":
+        return ".".join(map(str, names)) or "body"
+    return str(names[0])
 
 
 async def _internal_error(request: Request, _: Exception) -> Response:

@@ -102,9 +102,7 @@ class _Left:
             return
         self._try("topics", lambda: self._read_topics(addresses.kafka))
         for service, address in addresses.admin.items():
-            self._try(
-                f"store of {service} at {address}", lambda s=service, a=address: self._read_store(s, a, addresses)
-            )
+            self._try(f"store of {service} at {address}", lambda s=service, a=address: self._read_store(s, a))
         complete(self.history)
 
     def _try(self, what: str, read: Callable[[], None]) -> bool:
@@ -129,12 +127,12 @@ class _Left:
         self.history.published = list(published(kafka, [topic.name for topic in TOPICS]))
         _topics(self._folder / "topics", self.history.published)
 
-    def _read_store(self, service: str, address: str, addresses: Addresses) -> None:
+    def _read_store(self, service: str, address: str) -> None:
         with grpc.insecure_channel(address) as channel:
             stub = AdminServiceStub(channel)
             info = stub.GetInfo(admin.GetInfoRequest(), timeout=ANSWERS_WITHIN_S, wait_for_ready=True)
             folder = self._folder / "stores"
-            rows = list(stored(service, address)) if service in addresses.stores else []
+            rows = list(stored(service, address))
             self.history.stored += rows
             if service == "order":
                 self.history.mode = "orchestrated" if info.saga_mode == "orchestrated" else "choreographed"
