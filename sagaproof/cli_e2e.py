@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from sagaproof.errors import CommandError
-from sagaproof.stack import ROOT
 
 PANEL = "Run"
+ROOT = Path(__file__).resolve().parent.parent
 app = typer.Typer()
 Several = list[str] | None
 

@@ -154,7 +154,7 @@ async def test_json_with_a_charset_is_json(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nope", "/order/", "/status", "/status//", "/ws/x", "/%00", "/%ff", "/docs/assets/nope"]
+    "path", ["/nope", "/order/", "/status", "/status//", "/ws/x", "/%00", "/%ff", "/docs/assets/nope"]
 )
 async def test_an_unknown_path_is_a_problem_document(stack: Stack, path: str) -> None:
     answer = await stack.http.get(path)

@@ -19,7 +19,7 @@ NOT_SOURCE = [
     "web/dist",
     "htmlcov",
     "pipelines/sdk",
-    "**/node_modules",
+    "web/node_modules",
     "**/__pycache__",
     "**/*.egg-info",
     "**/.pytest_cache",
