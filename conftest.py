@@ -21,7 +21,13 @@ BY_THEMSELVES = ("services/tests/", "e2e/simulated/tests/test_histories")
 """Tests that share nothing, and of which some take long."""
 SIMULATED = "[simulated-"
 """In the name of a scenario's case that needs no shop."""
-LATE = {"test_whole_histories.py": 1, "test_poison.py": 2, "test_bad_days.py": 3, "test_dead_letters.py": 3}
+LATE = {
+    "test_whole_histories.py": 1,
+    "test_poison.py": 2,
+    "test_bad_days.py": 3,
+    "test_dead_letters.py": 3,
+    "test_console.py": 3,
+}
 """Of the tests of one shop: the last ones put records there that nobody has stored."""
 COVERED = "services/"
 """Where coverage is measured: it costs half of the speed, of the processes that tests start too."""
