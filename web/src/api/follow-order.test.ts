@@ -85,6 +85,19 @@ test("where no WebSocket opens, it goes on by Server-Sent Events", async () => {
   (await line(1)).close();
   (await line(2)).close();
   await vi.waitFor(() => expect(seen).toEqual([4]), 4_000);
-  expect(asked[0]).toBe("/status/o/stream");
+  expect(asked.find((path) => path !== "/health")).toBe("/status/o/stream");
   expect(connections).toContain("fallback");
+});
+
+test("while the gateway is away it does not give up on the WebSocket", async () => {
+  vi.stubGlobal("fetch", async (path: string) => {
+    if (path === "/health") throw new TypeError("Failed to fetch");
+    return new Response('id: 4\ndata: {"orderId":"o","seq":4}\n\n', {
+      headers: { "content-type": "text/event-stream" },
+    });
+  });
+  for (const number of [1, 2, 3]) (await line(number)).close();
+  (await line(4)).onopen?.();
+  expect(connections.at(-1)).toBe("live");
+  expect(connections).not.toContain("fallback");
 });

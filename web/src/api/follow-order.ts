@@ -51,6 +51,8 @@ async function run(orderId: string, follower: Follower, signal: AbortSignal): Pr
       const code = await socket(`/ws/${orderId}${since}`, signal, opened("live"), receive, () => unopened++);
       if (code === OVER) return tell("ended");
       if (code === UNKNOWN_ORDER) return tell("unknown");
+      // A gateway that is away says nothing of WebSockets.
+      if (unopened > 0 && !(await answers(signal))) unopened = 0;
     } else {
       try {
         const url = `/status/${orderId}/stream${since}`;
@@ -65,6 +67,14 @@ async function run(orderId: string, follower: Follower, signal: AbortSignal): Pr
     if (signal.aborted) return;
     tell("reconnecting");
     await pause(backoff.next(), signal);
+  }
+}
+
+async function answers(signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await fetch("/health", { signal })).ok;
+  } catch {
+    return false;
   }
 }
 
