@@ -7,10 +7,10 @@ ARG PYTHON_IMAGE=python:3.13-slim
 ARG NODE_IMAGE=node:24-slim
 
 FROM ${PYTHON_IMAGE} AS packages
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
+ENV PIP_CACHE_DIR=/var/cache/pip PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv --without-pip /out/opt/venv
 COPY requirements/gateway.txt /lock/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /out/opt/venv/bin/python install \
         --require-hashes --no-deps --only-binary :all: --no-compile -r /lock/gateway.txt
 RUN python -m compileall -q -s /out --invalidation-mode unchecked-hash /out/opt/venv/lib
@@ -19,7 +19,7 @@ RUN find /out -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 
 FROM packages AS code
 COPY requirements/build.txt /lock/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /out/opt/venv/bin/python install \
         --require-hashes --no-deps --only-binary :all: -r /lock/build.txt
 WORKDIR /from
@@ -32,7 +32,8 @@ RUN /out/opt/venv/bin/python -m sagaproof.protoc /gen
 FROM ${NODE_IMAGE} AS console
 WORKDIR /web
 COPY web/package.json web/package-lock.json web/.npmrc ./
-RUN --mount=type=cache,target=/root/.npm npm install --no-save --omit=dev --ignore-scripts
+RUN --mount=type=cache,target=/var/cache/npm \
+    npm install --cache /var/cache/npm --no-save --omit=dev --ignore-scripts
 COPY web .
 RUN npm run build
 

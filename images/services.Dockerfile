@@ -15,10 +15,10 @@ ARG PYTHON_IMAGE=python:3.13-slim
 # Packages, by the hashed lock. Byte code is made here, as nothing may be written where the image runs; it is not
 # compared with times (unchecked-hash), so that it is the same in every build.
 FROM ${PYTHON_IMAGE} AS packages
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
+ENV PIP_CACHE_DIR=/var/cache/pip PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv --without-pip /out/opt/venv
 COPY requirements/services.txt /lock/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /out/opt/venv/bin/python install \
         --require-hashes --no-deps --only-binary :all: --no-compile -r /lock/services.txt
 RUN python -m compileall -q -s /out --invalidation-mode unchecked-hash /out/opt/venv/lib
@@ -28,7 +28,7 @@ RUN find /out -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +
 # gen/ from proto/, with generators that stay behind.
 FROM packages AS code
 COPY requirements/build.txt /lock/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /out/opt/venv/bin/python install \
         --require-hashes --no-deps --only-binary :all: -r /lock/build.txt
 WORKDIR /from

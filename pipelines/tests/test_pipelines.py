@@ -16,7 +16,7 @@ import pytest
 from dagger import dag
 from sagaproof_pipelines import Sagaproof
 from sagaproof_pipelines.main import NOT_SOURCE
-from sagaproof_pipelines.workshop import RUN_ID, FailedError
+from sagaproof_pipelines.workshop import PIP_CACHE, RUN_ID, FailedError
 
 from pipelines.tests.conftest import ROOT
 from pipelines.tests.recorder import Call, Chain, Engine, every_call, named
@@ -140,7 +140,7 @@ def test_packages_come_through_caches_that_are_there_before_set_up(engine: Engin
         if "make setup-dev" in calls:
             before = chain[: calls.index("make setup-dev")]
             mounted = {call.arguments["path"] for call in before if call.name == "withMountedCache"}
-            assert {"/root/.cache/pip", "/var/lib/sagaproof/kafka"} <= mounted
+            assert {PIP_CACHE, "/var/lib/sagaproof/kafka"} <= mounted
 
 
 def test_no_secret_is_seen_but_where_it_is_used(engine: Engine) -> None:
@@ -150,7 +150,8 @@ def test_no_secret_is_seen_but_where_it_is_used(engine: Engine) -> None:
                 if call.name != "setSecret":
                     assert "hidden" not in str({k: v for k, v in call.arguments.items() if not isinstance(v, tuple)})
     [mounted] = {call.arguments["path"] for chain in engine.asked for call in named(chain, "withMountedSecret")}
-    assert mounted == "/root/.kube/config"
+    named_so = {call.arguments["value"] for chain in engine.asked for call in named(chain, "withEnvVariable")}
+    assert mounted in named_so, "kubectl is told where it is"
     variables = {call.arguments["name"] for chain in engine.asked for call in named(chain, "withSecretVariable")}
     assert variables == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 

