@@ -11,6 +11,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from coverage import Coverage
 from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["e2e.report.plugin", "e2e.substrates.options"]
@@ -33,6 +34,14 @@ COVERED = "services/"
 """Where coverage is measured: it costs half of the speed, of the processes that tests start too."""
 WALKS = ("services/tests/test_interleavings", "services/tests/test_rivals")
 """Each step of the saga a million times: where coverage would cost most, and say least."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Ends what coverage and pytest-cov began as a worker started: of those that measure it can pause the last only."""
+    if hasattr(session.config, "workerinput") and session.config.pluginmanager.has_plugin("_cov"):
+        while (began := Coverage.current()) is not None:
+            began.stop()
 
 
 class SideBySide(LoadScopeScheduling):
