@@ -10,6 +10,7 @@ Out: idempotent, acks=all; after a failed delivery everything that was not sent 
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -31,8 +32,12 @@ BUSY_WAIT_S = 0.5
 OFFSET_COMMIT_MS = 300
 SESSION_TIMEOUT_MS = 6000
 """Shorter than a broker takes to come back. A member that gives itself up at the moment when the broker is back joins
-anew and is then fenced by a commit of its own that was still under way; with 10 s that happened at every restart."""
+anew and is then fenced by a commit of its own that was still under way; with 10 s that happened at every restart.
+It joins once more then, but that takes time."""
 HEARTBEAT_MS = 1000
+JOIN_AGAIN_AFTER_S = 60.0
+"""A member that Kafka refuses joins once more, at most so often. Either it was fenced by itself, and all is well; or
+another has its name: then the two fence each other until the one that was here first is refused for a second time."""
 DELIVERY_TIMEOUT_MS = 10_000
 FLUSH_SLICE_S = 1.0
 CLOSE_WITHIN_S = 5.0
@@ -130,7 +135,7 @@ class KafkaIntake:
 
     on_assign: called when partitions came: rows that an earlier owner left unpublished may be ours to send
     patience_s: how long the broker may gather records before it answers; 0: it answers at once
-    on_fatal:  called with a sentence when consuming can never go on, for example when this instance was fenced
+    on_fatal:  called with a sentence when consuming cannot go on: another has this instance's name, for example
     """
 
     def __init__(
@@ -153,29 +158,30 @@ class KafkaIntake:
         self._joined = threading.Event()
         self._lock = threading.Lock()
         self._handled: dict[tuple[str, int], int] = {}
+        self._refused = ""
+        self._refused_at_s = -JOIN_AGAIN_AFTER_S
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
-        self._consumer = Consumer(
-            {
-                **kafka,
-                "client.id": instance,
-                "group.id": group,
-                "group.instance.id": instance,
-                "partition.assignment.strategy": "range",
-                "session.timeout.ms": SESSION_TIMEOUT_MS,
-                "heartbeat.interval.ms": HEARTBEAT_MS,
-                "auto.offset.reset": "earliest",
-                "enable.auto.offset.store": False,
-                "enable.auto.commit": True,
-                "auto.commit.interval.ms": OFFSET_COMMIT_MS,
-                "fetch.wait.max.ms": round(1000 * (patience_s or FETCH_WAIT_S)),
-                "fetch.min.bytes": PATIENT_BYTES if patience_s else 1,
-                "fetch.error.backoff.ms": 100,
-                "queued.max.messages.kbytes": 16_384,
-                "reconnect.backoff.max.ms": 1000,
-                "error_cb": self._note_error,
-                "logger": LIBRDKAFKA_LOG,
-            }
-        )
+        self._config: dict[str, Any] = {
+            **kafka,
+            "client.id": instance,
+            "group.id": group,
+            "group.instance.id": instance,
+            "partition.assignment.strategy": "range",
+            "session.timeout.ms": SESSION_TIMEOUT_MS,
+            "heartbeat.interval.ms": HEARTBEAT_MS,
+            "auto.offset.reset": "earliest",
+            "enable.auto.offset.store": False,
+            "enable.auto.commit": True,
+            "auto.commit.interval.ms": OFFSET_COMMIT_MS,
+            "fetch.wait.max.ms": round(1000 * (patience_s or FETCH_WAIT_S)),
+            "fetch.min.bytes": PATIENT_BYTES if patience_s else 1,
+            "fetch.error.backoff.ms": 100,
+            "queued.max.messages.kbytes": 16_384,
+            "reconnect.backoff.max.ms": 1000,
+            "error_cb": self._note_error,
+            "logger": LIBRDKAFKA_LOG,
+        }
+        self._consumer = Consumer(self._config)
 
     def start(self) -> None:
         self._thread.start()
@@ -209,12 +215,27 @@ class KafkaIntake:
             while not self._stopping.is_set():
                 self._take()
                 self._keep_up()
+                if self._refused:
+                    self._join_again()
         except Exception as error:
             log.exception("intake ended")
             self._on_fatal(f"consuming ended: {type(error).__name__}: {error}")
         self._all_done.wait(CLOSE_WITHIN_S)
         self._keep_up()
         self._consumer.close()
+
+    def _join_again(self) -> None:
+        """As a new member. What the old one had taken may come again, and is dropped."""
+        cause, self._refused = self._refused, ""
+        if time.monotonic() < self._refused_at_s + JOIN_AGAIN_AFTER_S:
+            self._stopping.set()
+            self._on_fatal(f"Kafka refuses this instance: {cause}")
+            return
+        self._refused_at_s = time.monotonic()
+        log.warning("joining the group again", extra={"cause": cause})
+        self._consumer.close()
+        self._consumer = Consumer(self._config)
+        self._consumer.subscribe(self._topics, on_assign=self._assigned)
 
     def _keep_up(self) -> None:
         """Does what other threads have left to do for the one that may use the consumer."""
@@ -248,7 +269,7 @@ class KafkaIntake:
     def _stay_away(self) -> None:
         """Polls without taking, so that the group keeps us, until there is room."""
         paused: list[TopicPartition] = []
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and not self._refused:
             assigned = self._consumer.assignment()
             if assigned != paused:
                 self._consumer.pause(assigned)
@@ -258,8 +279,8 @@ class KafkaIntake:
                 self._mailbox.put_records([record_of(message)])
             self._keep_up()
             if self._mailbox.wait_for_room(0):
+                self._consumer.resume(self._consumer.assignment())
                 break
-        self._consumer.resume(self._consumer.assignment())
 
     def _is_record(self, message: KafkaMessage) -> bool:
         error = message.error()
@@ -271,8 +292,7 @@ class KafkaIntake:
     def _note_error(self, error: KafkaError) -> None:
         _note_error(error)
         if error.fatal() or error.code() in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID):  # pyright: ignore[reportPrivateUsage]
-            self._stopping.set()
-            self._on_fatal(f"Kafka refuses this instance: {error.str()}")
+            self._refused = error.str()
 
 
 def record_of(message: KafkaMessage) -> Record:

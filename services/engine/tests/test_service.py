@@ -330,6 +330,23 @@ def test_a_broker_that_goes_away_makes_a_service_unready_but_not_dead_and_nothin
     assert [key for _, key in published(bootstrap(service), 1)] == ["product-1"]
 
 
+def test_an_instance_that_is_fenced_once_joins_again_and_goes_on(service: ServiceProcess) -> None:
+    """As by a commit of its own that was under way while the broker was away."""
+    static = {"group.id": "inventory", "group.instance.id": "inventory-0"}
+    takes_its_name = Consumer({"bootstrap.servers": bootstrap(service), **static})
+    takes_its_name.subscribe(["orders"])
+    try:
+        eventually(
+            "it was fenced",
+            lambda: takes_its_name.poll(0.1) is None and "joining the group again" in service.log.read_text(),
+        )
+    finally:
+        takes_its_name.close()
+    order_created(bootstrap(service), order_id := str(uuid4()))
+    eventually("the order is reserved", lambda: reservation(service, order_id) == "reserved", 30)
+    assert service.exit_code() is None
+
+
 def test_an_instance_whose_name_another_takes_ends_by_itself(service: ServiceProcess, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = ServiceProcess(tmp_path / "other", bootstrap(service))
