@@ -84,10 +84,11 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long one attempt may take, and all of them with the pauses between."""
+    """How long one attempt may take, and all of them with the pauses between; whether there is more than one."""
 
     attempt_s: float
     deadline_s: float
+    tries_again: bool = True
 
 
 class Backend:
@@ -135,7 +136,7 @@ class Backend:
             elif not sent:
                 raise UnavailableError(self.name, sent=False, cause=cause)
             pause_s = random.uniform(_FIRST_PAUSE_S / 2, longest_pause_s)
-            if clock() + pause_s >= deadline:
+            if not patience.tries_again or clock() + pause_s >= deadline:
                 raise UnavailableError(self.name, sent=sent, cause=cause)
             await asyncio.sleep(pause_s)
             longest_pause_s = min(longest_pause_s * 2, _LONGEST_PAUSE_S)

@@ -33,7 +33,7 @@ class Desk:
         }
         self._stubs = {name: admin_grpc.AdminServiceStub(each.channel) for name, each in self._backends.items()}
         # Nothing is tried again: an operator wants to know how it is now.
-        self._patience = Patience(settings.admin_attempt_s, settings.admin_attempt_s)
+        self._patience = Patience(settings.admin_attempt_s, settings.admin_attempt_s, tries_again=False)
 
     @property
     def processes(self) -> list[str]:

@@ -155,6 +155,12 @@ async def test_a_process_that_does_not_answer_is_shown_as_such(payment: tuple[St
     assert "shipping" in found["shipping"]["problem"]
 
 
+async def test_a_process_that_is_away_is_not_waited_for(payment: tuple[Stack, AdminDouble]) -> None:
+    stack, _ = payment
+    await stack.http.get("/admin/processes")
+    assert 'sagaproof_gateway_retries_total{service="shipping-admin"} 0.0' in (await stack.http.get("/metrics")).text
+
+
 async def test_a_fault_is_armed_by_the_full_name_of_its_type_and_cleared(payment: tuple[Stack, AdminDouble]) -> None:
     stack, double = payment
     fault = {"process": "payment", "point": "after-commit", "action": "kill", "messageType": "InventoryConfirmed"}
