@@ -68,6 +68,11 @@ export function App() {
   const [menu, setMenu] = useState(false);
   const main = useRef<HTMLElement>(null);
   const shown = useRef(path);
+  const place = NAVIGATION.flatMap(({ places }) => places).find(({ to }) => to === rootOf(path));
+  const title = place ? `${t(place.text)} · sagaproof` : "sagaproof";
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
   useEffect(() => {
     setMenu(false);
     // As a change of page would: what is new is read, and begins at its top.
@@ -158,6 +163,11 @@ export function App() {
   );
 }
 
+/** The page of the navigation that a path belongs to. */
+function rootOf(path: string): string {
+  return `/${path.split("/")[1] ?? ""}`;
+}
+
 function Brand() {
   return (
     <Link to="/" className="inline-flex items-center gap-2 font-semibold tracking-tight">
@@ -169,7 +179,7 @@ function Brand() {
 
 function Navigation({ path }: { path: string }) {
   const { t } = useTexts();
-  const root = `/${path.split("/")[1] ?? ""}`;
+  const root = rootOf(path);
   return (
     <nav aria-label={t("nav")} className="flex-1 space-y-4 overflow-y-auto px-2 py-2">
       {NAVIGATION.map(({ text, places }) => (

@@ -41,19 +41,24 @@ export class EventLog {
 
   snapshot = (): Log => this.#snapshot;
 
-  /** Told of each event that was not known, as it comes. */
+  /** All that is known, in no order. */
+  known(): readonly LoggedEvent[] {
+    return [...this.#events, ...this.#incoming];
+  }
+
+  /** Told of each event that was not known, as it comes, and of the past the oldest first. */
   tap(told: (event: LoggedEvent) => void): () => void {
     this.#taps.add(told);
     return () => this.#taps.delete(told);
   }
 
-  add(events: readonly ShopEvent[], isPast = false): void {
+  add(events: readonly ShopEvent[]): void {
     for (const event of events) {
       if (this.#ids.has(event.id)) continue;
       this.#ids.add(event.id);
       const logged = { ...event, at: Date.parse(event.time) };
       this.#incoming.push(logged);
-      if (!isPast) for (const told of this.#taps) told(logged);
+      for (const told of this.#taps) told(logged);
     }
     if (this.#incoming.length && !this.#flushing) {
       this.#flushing = true;
@@ -79,7 +84,7 @@ export class EventLog {
   async #read(): Promise<void> {
     try {
       const page = await asked(api.GET("/events", { params: { query: { limit: READ_AT_FIRST } } }));
-      this.add(page.items, true);
+      this.add(page.items.toReversed());
       this.#publish({ loaded: true });
     } catch {
       // The feed says that there is no connection; what is live comes all the same.

@@ -18,8 +18,9 @@ export interface Mark {
 
 export interface Second {
   at: number;
-  accepted: number;
-  ended: number;
+  /** Nothing is known of the time before the oldest event that was read. */
+  accepted: number | null;
+  ended: number | null;
   p50: number | null;
   p95: number | null;
 }
@@ -29,11 +30,13 @@ export class Pulse {
   #accepted = new Map<number, number>();
   #took = new Map<number, number[]>();
   #marks: Mark[] = [];
+  #knownSince = Number.POSITIVE_INFINITY;
   #listeners = new Set<() => void>();
 
   hear(event: LoggedEvent): void {
     if (!event.orderId) return;
     const second = Math.floor(event.at / 1000);
+    this.#knownSince = Math.min(this.#knownSince, second);
     if (event.type === FIRST) {
       this.#begun.set(event.orderId, event.at);
       this.#accepted.set(second, (this.#accepted.get(second) ?? 0) + 1);
@@ -58,8 +61,8 @@ export class Pulse {
       const took = ended.filter((each) => !Number.isNaN(each)).sort((a, b) => a - b);
       return {
         at: second * 1000,
-        accepted: this.#accepted.get(second) ?? 0,
-        ended: ended.length,
+        accepted: second < this.#knownSince ? null : (this.#accepted.get(second) ?? 0),
+        ended: second < this.#knownSince ? null : ended.length,
         p50: percentile(took, 0.5),
         p95: percentile(took, 0.95),
       };
@@ -79,11 +82,17 @@ export class Pulse {
   };
 }
 
+/** Orders that ended in each of the last `of` seconds, on average. */
+export function endedPerSecond(seconds: readonly Second[], of = 10): number {
+  return seconds.slice(-of).reduce((sum, second) => sum + (second.ended ?? 0), 0) / of;
+}
+
 function percentile(sorted: readonly number[], share: number): number | null {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
 }
 
 export const pulse = new Pulse();
+for (const event of [...eventLog.known()].sort((a, b) => a.at - b.at)) pulse.hear(event);
 eventLog.tap((event) => pulse.hear(event));
 
 export const useMarks = () => useSyncExternalStore(pulse.subscribe, pulse.marks);

@@ -101,6 +101,14 @@ export const en = {
   "event.DeliveryProgressed": "The parcel has moved on",
   "event.NotificationSent": "The customer was told",
 
+  guide: "In one minute",
+  "guide.order": "Order something",
+  "guide.order.hint": "Your order is reserved, paid and shipped, or undone step by step.",
+  "guide.saga": "See its saga",
+  "guide.saga.hint": "Each event lights up where it happens; what is taken back runs back.",
+  "guide.break": "Break a service",
+  "guide.break.hint": "Kill one at the worst moment, and see every order end all the same.",
+
   "shop.title": "Products",
   "shop.hint": "Stock is live. Every order runs as a saga over five services that never call each other.",
   "shop.empty": "The catalogue is empty.",
@@ -109,7 +117,7 @@ export const en = {
   "shop.reserved": "{count} reserved",
   "shop.stock": "Stock of {name}",
   "shop.quantity": "Quantity of {name}",
-  "shop.restock": "Add {count}",
+  "shop.restock": "+{count}",
   "shop.restock.of": "Restock {name}",
   "cart.title": "Your order",
   "cart.user": "Customer",
@@ -122,7 +130,7 @@ export const en = {
   "cart.place": "Place order",
   "cart.placeAnyway": "Place it all the same",
   "cart.maybe": "The order may have been accepted. Look for it here.",
-  "cart.deposit": "+ {amount}",
+  "cart.deposit": "Add {amount}",
   "cart.deposited": "{user} now has {balance}.",
 
   "orders.title": "My orders",
@@ -190,7 +198,7 @@ export const en = {
   "dashboard.cancelled": "Cancelled",
   "dashboard.open": "Open now",
   "dashboard.latency": "Median to the ending",
-  "dashboard.perSecond": "{count} ended/s in the last whole minute",
+  "dashboard.perSecond": "{count} endings/s now",
   "dashboard.minutes": "Endings by minute",
   "dashboard.byStatus": "Orders by status and reason",
   "processes.title": "Processes",
@@ -210,6 +218,8 @@ export const en = {
   "pulse.p95": "95th percentile",
   "pulse.throughput": "Orders accepted and ended each second",
   "pulse.latency": "Time from acceptance to ending, each second",
+  "pulse.now": "now",
+  "pulse.quiet": "No orders in the last {minutes} minutes.",
   "pulse.marks": "What was done to the shop",
 
   "events.title": "Events",
@@ -256,6 +266,7 @@ export const en = {
 
   "faults.title": "Break it",
   "faults.hint": "Kill or stall a service at the worst moment, keep ordering, and watch every saga end all the same.",
+  "faults.watch": "3. Watch it recover, second by second",
   "faults.forbidden": "These services do not allow faults. They do with FAULTS=1, as `sagaproof run` starts them.",
   "faults.count": "{count} armed",
   "faults.clear": "Disarm all",
@@ -267,7 +278,7 @@ export const en = {
   "faults.armed": "Armed: {process} is hit by its next message.",
   "faults.explained":
     "A fault strikes once, when the process next comes to that point of its loop. The supervisor starts what was killed.",
-  "break.title": "Break something",
+  "break.title": "2. Break something",
   "break.killInventory": "Kill inventory after its commit",
   "break.killInventory.hint": "The pieces are reserved, and nobody was told.",
   "break.killPayment": "Kill payment amid publishing",
@@ -281,8 +292,8 @@ export const en = {
   "mark.restarted": "{process} was restarted",
   "mark.paused": "{process} paused",
   "mark.resumed": "{process} resumed",
-  "traffic.title": "Traffic",
-  "traffic.hint": "Orders from this page for {seconds} s, each by another customer.",
+  "traffic.title": "1. Start some traffic",
+  "traffic.hint": "Orders from this page for {seconds} s, each by another customer. What runs low is restocked.",
   "traffic.rate": "{count}/s",
   "traffic.placed": "{accepted} accepted, {failed} refused",
 

@@ -102,6 +102,14 @@ export const ja: Catalogue = {
   "event.DeliveryProgressed": "配送が進みました",
   "event.NotificationSent": "お客様に通知しました",
 
+  guide: "1 分でわかる",
+  "guide.order": "注文してみる",
+  "guide.order.hint": "注文は確保・決済・出荷と進むか、一歩ずつ取り消されます。",
+  "guide.saga": "サーガを見る",
+  "guide.saga.hint": "イベントは起きた場所で光り、取り消しは逆方向に進みます。",
+  "guide.break": "サービスを壊す",
+  "guide.break.hint": "最悪の瞬間に停止させても、すべての注文が終わります。",
+
   "shop.title": "商品",
   "shop.hint": "在庫はリアルタイムです。注文は、互いを呼び出さない 5 つのサービスのサーガとして処理されます。",
   "shop.empty": "カタログは空です。",
@@ -110,7 +118,7 @@ export const ja: Catalogue = {
   "shop.reserved": "確保 {count}",
   "shop.stock": "{name}の在庫",
   "shop.quantity": "{name}の数量",
-  "shop.restock": "{count} 個追加",
+  "shop.restock": "+{count}",
   "shop.restock.of": "{name}を補充",
   "cart.title": "ご注文",
   "cart.user": "お客様",
@@ -123,7 +131,7 @@ export const ja: Catalogue = {
   "cart.place": "注文する",
   "cart.placeAnyway": "このまま注文する",
   "cart.maybe": "注文は受け付けられた可能性があります。こちらで確認できます。",
-  "cart.deposit": "+ {amount}",
+  "cart.deposit": "{amount} 入金",
   "cart.deposited": "{user} の残高は {balance} です。",
 
   "orders.title": "注文履歴",
@@ -190,7 +198,7 @@ export const ja: Catalogue = {
   "dashboard.cancelled": "キャンセル",
   "dashboard.open": "進行中",
   "dashboard.latency": "完了までの中央値",
-  "dashboard.perSecond": "直近 1 分で毎秒 {count} 件終了",
+  "dashboard.perSecond": "現在 毎秒 {count} 件終了",
   "dashboard.minutes": "1 分ごとの終了件数",
   "dashboard.byStatus": "ステータス・理由別の注文",
   "processes.title": "プロセス",
@@ -210,6 +218,8 @@ export const ja: Catalogue = {
   "pulse.p95": "95 パーセンタイル",
   "pulse.throughput": "毎秒の受付件数と終了件数",
   "pulse.latency": "受付から終了までの時間（毎秒）",
+  "pulse.now": "現在",
+  "pulse.quiet": "直近 {minutes} 分間に注文はありません。",
   "pulse.marks": "ショップに行われた操作",
 
   "events.title": "イベント",
@@ -256,6 +266,7 @@ export const ja: Catalogue = {
 
   "faults.title": "障害注入",
   "faults.hint": "最悪の瞬間にサービスを停止させ、注文を続け、それでもすべてのサーガが終わることを確認します。",
+  "faults.watch": "3. 回復を秒単位で見る",
   "faults.forbidden": "これらのサービスは障害注入を許可していません。FAULTS=1 で許可されます。",
   "faults.count": "{count} 件設定済み",
   "faults.clear": "すべて解除",
@@ -267,7 +278,7 @@ export const ja: Catalogue = {
   "faults.armed": "設定しました。{process} は次のメッセージで影響を受けます。",
   "faults.explained":
     "障害は、プロセスが次にその地点に達したとき一度だけ発生します。強制終了されたプロセスは自動的に再起動されます。",
-  "break.title": "何かを壊す",
+  "break.title": "2. 何かを壊す",
   "break.killInventory": "コミット後に inventory を強制終了",
   "break.killInventory.hint": "在庫は確保済みですが、誰にも伝わっていません。",
   "break.killPayment": "発行の途中で payment を強制終了",
@@ -281,8 +292,8 @@ export const ja: Catalogue = {
   "mark.restarted": "{process} が再起動",
   "mark.paused": "{process} を一時停止",
   "mark.resumed": "{process} を再開",
-  "traffic.title": "トラフィック",
-  "traffic.hint": "このページから {seconds} 秒間、毎回別のお客様として注文します。",
+  "traffic.title": "1. 注文を流す",
+  "traffic.hint": "このページから {seconds} 秒間、毎回別のお客様として注文します。少なくなった商品は補充します。",
   "traffic.rate": "毎秒 {count} 件",
   "traffic.placed": "受付 {accepted} 件、拒否 {failed} 件",
 

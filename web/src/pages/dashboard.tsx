@@ -1,7 +1,8 @@
 /** The whole shop at a glance. */
 import { Link } from "wouter";
 import type { Dashboard } from "../api/client";
-import { useDashboard, useProcesses } from "../api/hooks";
+import { useDashboard, useEventLog, useNow, useProcesses } from "../api/hooks";
+import { endedPerSecond, pulse } from "../api/pulse";
 import { clock, money, ms, number } from "../format";
 import { useTexts } from "../i18n";
 import { Badge, Figure, Loading, Page, Panel } from "../ui/basics";
@@ -9,6 +10,7 @@ import { Bars, PulsePanel, Swatch } from "../ui/charts";
 import { useDeadLetters } from "../ui/dead-letters";
 import { ProcessTable } from "../ui/processes";
 import { ConnectionBadge } from "../ui/status";
+import { lastMinutes } from "./spans";
 
 export default function DashboardPage() {
   const { t } = useTexts();
@@ -38,14 +40,16 @@ function Figures({ dashboard }: { dashboard: Dashboard }) {
   const { t, language } = useTexts();
   const letters = useDeadLetters("open");
   const open = Object.values(dashboard.open).reduce((sum, count) => sum + count, 0);
+  useEventLog(); // which keeps the feed open
+  const now = useNow(1_000);
   const { latency } = dashboard;
   const dead = letters.data?.items.length;
   return (
-    <dl className="grid grid-cols-2 gap-3 md:grid-cols-3 2xl:grid-cols-6">
+    <dl className="grid grid-cols-2 gap-3 md:grid-cols-3 xl:grid-cols-6">
       <Figure
         label={t("dashboard.accepted")}
         value={number(dashboard.accepted, language)}
-        hint={perSecond(dashboard, t)}
+        hint={t("dashboard.perSecond", { count: endedPerSecond(pulse.seconds(now)).toFixed(1) })}
       />
       <Figure
         label={t("dashboard.completed")}
@@ -73,14 +77,13 @@ function Figures({ dashboard }: { dashboard: Dashboard }) {
   );
 }
 
-function perSecond(dashboard: Dashboard, t: ReturnType<typeof useTexts>["t"]): string | undefined {
-  const minute = dashboard.minutes.at(-2);
-  return minute && t("dashboard.perSecond", { count: ((minute.completed + minute.cancelled) / 60).toFixed(1) });
-}
-
 function Minutes({ dashboard }: { dashboard: Dashboard }) {
   const { t, language } = useTexts();
-  const data = dashboard.minutes.map((minute) => ({ ...minute, time: clock(minute.beginsAt, language).slice(0, 5) }));
+  const now = useNow(5_000);
+  const data = lastMinutes(dashboard.minutes, now).map((minute) => ({
+    ...minute,
+    time: clock(minute.beginsAt, language).slice(0, 5),
+  }));
   const series = [
     { key: "completed", name: t("dashboard.completed"), colour: "var(--series-2)" },
     { key: "cancelled", name: t("dashboard.cancelled"), colour: "var(--bad)" },

@@ -5,7 +5,7 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { api, asked, type DeadLetter } from "../api/client";
 import { useProcesses } from "../api/hooks";
-import { dateTime } from "../format";
+import { recent } from "../format";
 import { useTexts } from "../i18n";
 import { Badge, Button, Empty, Json, Loading, Page, Panel, Select, Trouble } from "../ui/basics";
 import { type LetterStatus, useDeadLetters } from "../ui/dead-letters";
@@ -107,7 +107,7 @@ export default function DeadLettersPage() {
 
 function Time({ time }: { time: string }) {
   const { language } = useTexts();
-  return <>{dateTime(time, language)}</>;
+  return <>{recent(time, language)}</>;
 }
 
 function Letter({ letter, done }: { letter: DeadLetter; done(): void }) {

@@ -104,7 +104,7 @@ function Rows({ events, choose }: { events: readonly LoggedEvent[]; choose(event
       ref={scroller}
       tabIndex={0}
       aria-label={t("events.title")}
-      className="h-[calc(100dvh-15rem)] min-h-80 overflow-auto"
+      className="h-[calc(100dvh-20rem)] min-h-80 overflow-auto lg:h-[calc(100dvh-10rem)]"
     >
       <ul className="relative" style={{ height: rows.getTotalSize() }}>
         {rows.getVirtualItems().map((item) => {
@@ -113,6 +113,7 @@ function Rows({ events, choose }: { events: readonly LoggedEvent[]; choose(event
           return (
             <li
               key={item.key}
+              data-event={event.id}
               className="absolute inset-x-0 border-b border-line"
               style={{ height: item.size, transform: `translateY(${item.start}px)` }}
             >
@@ -121,8 +122,11 @@ function Rows({ events, choose }: { events: readonly LoggedEvent[]; choose(event
                 onClick={() => choose(event)}
                 className="flex h-full w-full items-center gap-3 px-4 text-left text-sm whitespace-nowrap hover:bg-raised"
               >
-                <span className="w-24 shrink-0 font-mono text-xs text-dim">{clock(event.time, language)}</span>
+                <time dateTime={event.time} className="w-24 shrink-0 font-mono text-xs text-dim">
+                  {clock(event.time, language)}
+                </time>
                 <span className="w-24 shrink-0 truncate text-dim max-md:hidden">{event.service}</span>
+                <span className={`size-2 shrink-0 rounded-full ${toneOf(event.type)}`} aria-hidden />
                 <span className="w-52 min-w-0 shrink truncate font-medium" title={of("event", event.type)}>
                   {event.type}
                 </span>
@@ -137,6 +141,13 @@ function Rows({ events, choose }: { events: readonly LoggedEvent[]; choose(event
       </ul>
     </section>
   );
+}
+
+/** By how the shop names its events: what went wrong, what was taken back, what ended well. */
+function toneOf(type: string): string {
+  if (/(Failed|Rejected|Cancelled)$/.test(type)) return "bg-bad";
+  if (/(Released|Refunded|Requested|Refused)$/.test(type)) return "bg-warn";
+  return /(Completed|Confirmed|Shipped)$/.test(type) ? "bg-ok" : "bg-strong";
 }
 
 /** What a payload says beyond the order itself, on one line. */

@@ -1,7 +1,7 @@
 /** Break the shop on purpose, and watch it recover. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Eraser, Skull, Snail, Zap } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { useState } from "react";
 import { api, asked, type Process } from "../api/client";
 import { useProcesses } from "../api/hooks";
 import { pulse } from "../api/pulse";
@@ -32,7 +32,6 @@ const QUICK: readonly {
 export default function FaultsPage() {
   const { t } = useTexts();
   const processes = useProcesses();
-  useHealing(processes.data ?? []);
   const allowed = processes.data?.some((process) => process.faultsAllowed);
   return (
     <Page title={t("faults.title")} hint={t("faults.hint")}>
@@ -49,7 +48,8 @@ export default function FaultsPage() {
       )}
       {processes.data && (
         <div className="space-y-5">
-          <div className="grid items-start gap-5 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
+          <div className="grid items-start gap-5 xl:grid-cols-[minmax(0,1fr)_minmax(0,2fr)]">
+            <Traffic />
             {allowed === false ? (
               <Panel>
                 <Empty>{t("faults.forbidden")}</Empty>
@@ -57,9 +57,8 @@ export default function FaultsPage() {
             ) : (
               <Break processes={processes.data} />
             )}
-            <Traffic />
           </div>
-          <PulsePanel />
+          <PulsePanel title={t("faults.watch")} />
           <Panel title={t("processes.title")} flush>
             <ProcessTable processes={processes.data} />
           </Panel>
@@ -189,33 +188,4 @@ function Break({ processes }: { processes: readonly Process[] }) {
       <p className="mt-3 text-xs text-dim">{t("faults.explained")}</p>
     </Panel>
   );
-}
-
-/** Marks on the chart when a process is gone, and how long it took until it was ready again. */
-function useHealing(processes: readonly Process[]): void {
-  const { t } = useTexts();
-  const downSince = useRef(new Map<string, number>());
-  const pids = useRef(new Map<string, number>());
-  useEffect(() => {
-    for (const process of processes) {
-      const down = downSince.current.get(process.name);
-      const isUp = process.reachable && process.ready;
-      if (!isUp && down === undefined) {
-        downSince.current.set(process.name, Date.now());
-        pulse.mark(t("mark.down", { process: process.name }), "fault");
-      } else if (isUp) {
-        const before = pids.current.get(process.name);
-        if (down !== undefined) {
-          pulse.mark(
-            t("mark.up", { process: process.name, seconds: ((Date.now() - down) / 1000).toFixed(1) }),
-            "healed",
-          );
-        } else if (before !== undefined && before !== process.pid) {
-          pulse.mark(t("mark.restarted", { process: process.name }), "healed");
-        }
-        downSince.current.delete(process.name);
-        if (process.pid !== null) pids.current.set(process.name, process.pid);
-      }
-    }
-  }, [processes, t]);
 }

@@ -1,11 +1,13 @@
 /** What was sold, to whom, and when: marketing's read model. */
 import { useQuery } from "@tanstack/react-query";
 import { api, asked } from "../api/client";
-import { money, number } from "../format";
+import { useNow } from "../api/hooks";
+import { day, money, number } from "../format";
 import { useTexts } from "../i18n";
 import { Empty, Figure, Loading, Page, Panel, Trouble } from "../ui/basics";
-import { Areas, Bars } from "../ui/charts";
+import { Bars, Swatch } from "../ui/charts";
 import { CELL, HEAD } from "../ui/orders-table";
+import { lastDays } from "./spans";
 
 const EVERY_MS = 5_000;
 const BEST = 10;
@@ -56,7 +58,7 @@ const readOverview = () => asked(api.GET("/marketing/overview"));
 function Overview({ overview }: { overview: Overview }) {
   const { t, language } = useTexts();
   return (
-    <dl className="grid grid-cols-2 gap-3 md:grid-cols-3 2xl:grid-cols-6">
+    <dl className="grid grid-cols-2 gap-3 md:grid-cols-3 xl:grid-cols-6">
       <Figure label={t("marketing.revenue")} value={money(overview.revenue, language)} />
       <Figure
         label={t("marketing.orders")}
@@ -80,39 +82,26 @@ function DailySales() {
   });
   const currency = days.data?.[0]?.revenue.currency ?? "USD";
   const format = (amountMinor: number) => money({ amountMinor, currency }, language);
-  const data = (days.data ?? []).map((day) => ({
-    day: day.day.slice(5),
-    revenue: day.revenue.amountMinor,
-    refunded: day.refunded.amountMinor,
-  }));
+  const now = useNow(60_000);
+  const data = lastDays(days.data ?? [], now).map((each) => ({ ...each, day: day(each.day, language) }));
+  const series = [
+    { key: "revenue", name: t("marketing.revenue"), colour: "var(--accent)" },
+    { key: "refunded", name: t("marketing.refunded"), colour: "var(--warn)" },
+  ];
   return (
-    <Panel title={t("marketing.daily")}>
+    <Panel
+      title={t("marketing.daily")}
+      actions={
+        <span className="flex gap-3 text-xs text-dim">
+          {series.map((each) => (
+            <Swatch key={each.key} colour={each.colour} text={each.name} />
+          ))}
+        </span>
+      }
+    >
       {days.isError && <Trouble error={days.error} />}
       {days.isPending && <Loading />}
-      {days.data &&
-        (data.length > 1 ? (
-          <Areas
-            label={t("marketing.daily")}
-            data={data}
-            x="day"
-            format={format}
-            series={[
-              { key: "revenue", name: t("marketing.revenue"), colour: "var(--accent)" },
-              { key: "refunded", name: t("marketing.refunded"), colour: "var(--warn)" },
-            ]}
-          />
-        ) : (
-          <Bars
-            label={t("marketing.daily")}
-            data={data}
-            x="day"
-            format={format}
-            series={[
-              { key: "revenue", name: t("marketing.revenue"), colour: "var(--accent)" },
-              { key: "refunded", name: t("marketing.refunded"), colour: "var(--warn)" },
-            ]}
-          />
-        ))}
+      {days.data && <Bars label={t("marketing.daily")} data={data} x="day" format={format} series={series} />}
     </Panel>
   );
 }
@@ -182,7 +171,7 @@ function LifetimeValues() {
         {items.map((each, place) => (
           <li
             key={each.userId}
-            className="grid grid-cols-[1.5rem_minmax(0,1fr)_auto] items-center gap-3 px-4 py-2 text-sm"
+            className="grid grid-cols-[1.5rem_minmax(0,1fr)_6rem] items-center gap-3 px-4 py-2 text-sm"
           >
             <span className="text-xs text-dim">{place + 1}</span>
             <span className="min-w-0">

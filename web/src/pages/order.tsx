@@ -3,7 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { Check, Circle, CircleDashed, GitBranch, Truck, Undo2, X } from "lucide-react";
 import { Link } from "wouter";
 import { api, asked, type OrderDocument } from "../api/client";
-import { useOrder, useTrail } from "../api/hooks";
+import { useOrder, useProducts, useTrail } from "../api/hooks";
 import { clock, money, ms } from "../format";
 import { useTexts } from "../i18n";
 import { Badge, Button, Empty, Json, Loading, Page, Panel, Trouble } from "../ui/basics";
@@ -169,7 +169,7 @@ function Timeline({ order }: { order: OrderDocument }) {
     <ol className="divide-y divide-line">
       {order.timeline.map((entry) => (
         <li key={`${entry.type}${entry.time}`} className="arrived flex items-baseline gap-3 px-4 py-2 text-sm">
-          <span className="w-20 shrink-0 text-right font-mono text-xs text-dim">
+          <span className="w-16 shrink-0 text-right font-mono text-xs text-dim">
             +{ms(Date.parse(entry.time) - first)}
           </span>
           <span className="min-w-0 flex-1">
@@ -190,6 +190,7 @@ function Timeline({ order }: { order: OrderDocument }) {
 function Items({ order }: { order: OrderDocument }) {
   const { t, of, language } = useTexts();
   const { payment } = order;
+  const names = new Map(useProducts().data?.map((product) => [product.productId, product.name]));
   return (
     <Panel
       title={t("items")}
@@ -222,7 +223,12 @@ function Items({ order }: { order: OrderDocument }) {
         <tbody className="divide-y divide-line">
           {order.items.map((item) => (
             <tr key={item.productId}>
-              <td className={CELL}>{item.productId}</td>
+              <td className={CELL}>
+                {names.get(item.productId) ?? item.productId}
+                {names.has(item.productId) && (
+                  <span className="block font-mono text-xs text-dim">{item.productId}</span>
+                )}
+              </td>
               <td className={`${CELL} text-right`}>{item.quantity}</td>
               <td className={`${CELL} text-right`}>{item.unitPrice ? money(item.unitPrice, language) : "–"}</td>
               <td className={`${CELL} text-right`}>

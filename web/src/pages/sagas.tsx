@@ -4,7 +4,7 @@ import { useState } from "react";
 import { Link } from "wouter";
 import type { Saga } from "../api/client";
 import { useSagas } from "../api/hooks";
-import { dateTime, ms, shortId } from "../format";
+import { ms, recent, shortId } from "../format";
 import { useTexts } from "../i18n";
 import { Button, Empty, Loading, Page, Panel, Select, Trouble } from "../ui/basics";
 import { StatusBadge } from "../ui/status";
@@ -77,7 +77,7 @@ function SagaLine({ saga }: { saga: Saga }) {
         </Link>
         <StatusBadge status={saga.status} reason={saga.reason} />
         <span className="text-dim">{saga.userId}</span>
-        <span className="ml-auto text-xs text-dim">{dateTime(saga.startedAt, language)}</span>
+        <span className="ml-auto text-xs text-dim">{recent(saga.startedAt, language)}</span>
         <span className="w-16 text-right font-mono text-xs">
           {saga.durationMs === null ? t("sagas.open") : ms(saga.durationMs)}
         </span>

@@ -1,17 +1,19 @@
 /** Products with their stock, and the order that is being put together. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { PackagePlus, ShoppingCart, Trash2, Wallet } from "lucide-react";
+import { GitBranch, PackagePlus, ShoppingCart, Trash2, Wallet, Zap } from "lucide-react";
 import { useRef, useState } from "react";
-import { useLocation } from "wouter";
+import { Link, useLocation } from "wouter";
 import { api, asked, Failure, type Money, type Product } from "../api/client";
-import { useCanOperate, useProducts } from "../api/hooks";
+import { useCanOperate, useOrders, useProducts } from "../api/hooks";
 import { money, number } from "../format";
 import { useTexts } from "../i18n";
 import { Badge, Button, Empty, FIELD, Field, Loading, Page, Panel, Quantity, Trouble, useKept } from "../ui/basics";
+import { OrdersTable } from "../ui/orders-table";
 import { useTell } from "../ui/toasts";
 
 const RESTOCKED = 50;
 const DEPOSITED_MINOR = 100_000;
+const NEWEST = 6;
 
 export function ShopPage() {
   const { t } = useTexts();
@@ -19,10 +21,11 @@ export function ShopPage() {
   const [cart, setCart] = useState<Record<string, number>>({});
   const [user, setUser] = useKept("user", "ada");
   const put = (id: string, quantity: number) => setCart((before) => ({ ...before, [id]: quantity }));
+  const most = Math.max(1, ...(products.data ?? []).map((product) => product.available + product.reserved));
   return (
     <Page title={t("shop.title")} hint={t("shop.hint")}>
       <div className="grid items-start gap-5 xl:grid-cols-[minmax(0,1fr)_25rem]">
-        <div>
+        <div className="space-y-5">
           {products.isError && <Trouble error={products.error} retry={() => products.refetch()} />}
           {products.isPending && (
             <Panel>
@@ -34,16 +37,19 @@ export function ShopPage() {
               <Empty>{t("shop.empty")}</Empty>
             </Panel>
           )}
-          <ul className="grid gap-3 sm:grid-cols-2 2xl:grid-cols-3">
+          <ul className="grid grid-cols-[repeat(auto-fill,minmax(15rem,1fr))] gap-3">
             {products.data?.map((product) => (
               <ProductCard
                 key={product.productId}
                 product={product}
+                most={most}
                 quantity={cart[product.productId] ?? 0}
                 onChange={(quantity) => put(product.productId, quantity)}
               />
             ))}
           </ul>
+          <Guide />
+          <Newest />
         </div>
         <OrderForm
           products={products.data ?? []}
@@ -58,17 +64,74 @@ export function ShopPage() {
   );
 }
 
+/** What there is to see here, for who has just come. */
+function Guide() {
+  const { t } = useTexts();
+  const steps = [
+    { to: null, text: "guide.order", Icon: ShoppingCart },
+    { to: "/saga", text: "guide.saga", Icon: GitBranch },
+    { to: "/faults", text: "guide.break", Icon: Zap },
+  ] as const;
+  return (
+    <nav aria-label={t("guide")}>
+      <ol className="grid gap-3 md:grid-cols-3">
+        {steps.map(({ to, text, Icon }, place) => {
+          const box = "flex h-full gap-3 rounded-lg border border-dashed border-strong p-3";
+          const said = (
+            <>
+              <span className="grid size-7 shrink-0 place-items-center rounded-full bg-accent-soft text-accent">
+                <Icon size={15} aria-hidden />
+              </span>
+              <span className="text-sm">
+                <span className="font-medium">
+                  {place + 1}. {t(text)}
+                </span>
+                <span className="mt-0.5 block text-xs text-dim">{t(`${text}.hint`)}</span>
+              </span>
+            </>
+          );
+          return (
+            <li key={text}>
+              {to ? (
+                <Link to={to} className={`${box} transition-colors hover:border-accent hover:bg-surface`}>
+                  {said}
+                </Link>
+              ) : (
+                <div className={box}>{said}</div>
+              )}
+            </li>
+          );
+        })}
+      </ol>
+    </nav>
+  );
+}
+
+/** What everybody orders. */
+function Newest() {
+  const { t } = useTexts();
+  const orders = useOrders({}).data?.pages[0]?.items.slice(0, NEWEST) ?? [];
+  if (orders.length === 0) return null;
+  return (
+    <Panel title={t("saga.recent")} flush>
+      <OrdersTable orders={orders} />
+    </Panel>
+  );
+}
+
 function ProductCard({
   product,
+  most,
   quantity,
   onChange,
 }: {
   product: Product;
+  /** Pieces of the product that there is most of: a full bar. */
+  most: number;
   quantity: number;
   onChange(quantity: number): void;
 }) {
   const { t, language } = useTexts();
-  const all = product.available + product.reserved;
   const tone = product.available === 0 ? "bad" : product.available < 10 ? "warn" : "ok";
   return (
     <li className="flex flex-col justify-between gap-4 rounded-lg border border-line bg-surface p-4">
@@ -88,13 +151,21 @@ function ProductCard({
           </Badge>
           {product.reserved > 0 && <span>{t("shop.reserved", { count: number(product.reserved, language) })}</span>}
         </div>
-        <meter
+        {/* biome-ignore lint/a11y/useSemanticElements: a <meter> shows one colour, and another one in each browser */}
+        <div
+          role="meter"
           aria-label={t("shop.stock", { name: product.name })}
-          className="mt-2 h-1.5 w-full"
-          min={0}
-          max={Math.max(1, all)}
-          value={product.available}
-        />
+          aria-valuemin={0}
+          aria-valuemax={most}
+          aria-valuenow={product.available}
+          className="mt-2 flex h-1.5 overflow-hidden rounded-full bg-raised"
+        >
+          <span
+            className={`transition-[width] ${FILLS[tone]}`}
+            style={{ width: `${(100 * product.available) / most}%` }}
+          />
+          <span className="bg-accent transition-[width]" style={{ width: `${(100 * product.reserved) / most}%` }} />
+        </div>
       </div>
       <div className="flex items-center justify-between gap-2">
         <Quantity label={t("shop.quantity", { name: product.name })} value={quantity} onChange={onChange} />
@@ -103,6 +174,8 @@ function ProductCard({
     </li>
   );
 }
+
+const FILLS = { ok: "bg-ok", warn: "bg-warn", bad: "bg-bad" };
 
 function RestockButton({ product }: { product: Product }) {
   const { t } = useTexts();

@@ -1,5 +1,5 @@
 /** The saga as a picture, on which what has happened is lit. */
-import { useId } from "react";
+import { useEffect, useId, useRef } from "react";
 import { ms } from "../format";
 import { useTexts } from "../i18n";
 import type { Diagram, Edge, Node } from "./layout";
@@ -34,9 +34,20 @@ export function SagaDiagram({ diagram, happened }: { diagram: Diagram; happened:
   const isLit = (edge: Edge) => leads(edge, happened);
   const commandsSent = new Set(diagram.edges.filter(isLit).map((edge) => `!${edge.command}`));
   const edges = [...diagram.edges].sort((a, b) => Number(isLit(a)) - Number(isLit(b)));
+  const scroller = useRef<HTMLElement>(null);
+  const newest = nodes.get([...happened.keys()].filter((id) => nodes.has(id)).at(-1) ?? "");
+  const middle = newest && x(newest) + NODE_WIDTH / 2;
+  // On a narrow screen, what happens is kept in view.
+  useEffect(() => {
+    const box = scroller.current;
+    if (!box || middle === undefined || box.scrollWidth <= box.clientWidth) return;
+    const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const left = (middle * box.scrollWidth) / width - box.clientWidth / 2;
+    box.scrollTo({ left, behavior: isCalm ? "instant" : "smooth" });
+  }, [middle, width]);
   return (
     // It scrolls, and so must be reached by the keyboard.
-    <section className="overflow-x-auto" tabIndex={0} aria-label={t("saga.diagram")}>
+    <section ref={scroller} className="overflow-x-auto" tabIndex={0} aria-label={t("saga.diagram")}>
       <svg
         viewBox={`0 0 ${width} ${height}`}
         role="img"
@@ -51,8 +62,9 @@ export function SagaDiagram({ diagram, happened }: { diagram: Diagram; happened:
               viewBox="0 0 8 8"
               refX="7"
               refY="4"
-              markerWidth="7"
-              markerHeight="7"
+              markerUnits="userSpaceOnUse"
+              markerWidth="10"
+              markerHeight="10"
               orient="auto"
             >
               <path d="M0 0.5 7.5 4 0 7.5z" className={kind === "idle" ? "fill-strong" : FILLS[kind]} />
@@ -94,6 +106,20 @@ export function SagaDiagram({ diagram, happened }: { diagram: Diagram; happened:
             >
               <title>{`${edge.event} → ${edge.command} → ${edge.answer}`}</title>
             </path>
+          );
+        })}
+        {edges.filter(isLit).map((edge) => {
+          const from = nodes.get(edge.from);
+          const to = nodes.get(edge.to);
+          if (!from || !to) return null;
+          const path = curve(x(from), y(from), x(to), y(to));
+          return (
+            <circle
+              key={`${edge.from}>${edge.to}>${edge.event}>${edge.answer}`}
+              r={5}
+              className={`travels ${FILLS[edge.kind]}`}
+              style={{ offsetPath: `path("${path}")` }}
+            />
           );
         })}
         {diagram.nodes.map((node) => {
@@ -206,7 +232,8 @@ function curve(fromX: number, fromY: number, toX: number, toY: number): string {
     const [x1, y1, y2] = [fromX + NODE_WIDTH / 2, fromY + (down ? NODE_HEIGHT : 0), toY + (down ? 0 : NODE_HEIGHT)];
     return `M${x1} ${y1}C${x1} ${(y1 + y2) / 2} ${x1} ${(y1 + y2) / 2} ${x1} ${y2}`;
   }
-  const [x1, y1, x2, y2] = [fromX, fromY + middle, toX + NODE_WIDTH, toY + middle];
+  // Back, below where one came in.
+  const [x1, y1, x2, y2] = [fromX + 4, fromY + middle + 9, toX + NODE_WIDTH, toY + middle];
   const bend = Math.max(28, (x1 - x2) / 2);
   return `M${x1} ${y1}C${x1 - bend} ${y1} ${x2 + bend} ${y2} ${x2} ${y2}`;
 }

@@ -2,7 +2,6 @@
 import type { ReactNode } from "react";
 import {
   Area,
-  AreaChart,
   Bar,
   BarChart,
   CartesianGrid,
@@ -14,13 +13,15 @@ import {
   XAxis,
   YAxis,
 } from "recharts";
-import { useEventLog, useNow } from "../api/hooks";
-import { pulse, useMarks } from "../api/pulse";
+import { useEventLog, useNow, useProcesses } from "../api/hooks";
+import { type Mark, pulse, SECONDS_SHOWN, useMarks } from "../api/pulse";
 import { clock, ms, number } from "../format";
 import { useTexts } from "../i18n";
 import { Panel } from "./basics";
+import { useHealing } from "./healing";
 
 const AXIS = { stroke: "var(--strong)", tick: { fill: "var(--dim)", fontSize: 11 }, tickLine: false };
+const X_HEIGHT = 20;
 const GRID = { stroke: "var(--line)", vertical: false };
 const TOOLTIP = {
   contentStyle: {
@@ -36,6 +37,8 @@ const TOOLTIP = {
   isAnimationActive: false,
 };
 const HEIGHT = 210;
+const TICK_S = 30;
+const LABEL_EVERY_MS = 10_000;
 
 function Sized({ label, height = HEIGHT, children }: { label: string; height?: number; children: ReactNode }) {
   return (
@@ -48,8 +51,9 @@ function Sized({ label, height = HEIGHT, children }: { label: string; height?: n
 }
 
 /** Orders a second and how long they took, with what was done to the shop. */
-export function PulsePanel() {
+export function PulsePanel({ title }: { title?: string }) {
   const { t, language } = useTexts();
+  useHealing(useProcesses().data);
   useEventLog(); // which keeps the feed open
   const now = useNow(1_000);
   const marks = useMarks();
@@ -57,6 +61,7 @@ export function PulsePanel() {
   const first = seconds[0]?.at ?? 0;
   const shownMarks = marks.filter((mark) => mark.at >= first);
   const time = (at: number) => clock(at, language).slice(0, 8);
+  const labels = markLabels(shownMarks);
   const lines = shownMarks.map((mark, place) => (
     <ReferenceLine
       key={`${mark.at}${mark.text}`}
@@ -64,18 +69,35 @@ export function PulsePanel() {
       stroke={mark.kind === "fault" ? "var(--bad)" : "var(--ok)"}
       strokeDasharray="4 3"
       label={{
-        value: `${place + 1}`,
+        value: labels[place],
         position: "insideTopRight",
         fill: mark.kind === "fault" ? "var(--bad)" : "var(--ok)",
         fontSize: 11,
       }}
     />
   ));
+  const last = seconds.at(-1)?.at ?? 0;
+  // Every 30 s, by their distance from now: they stand still while the lines move.
+  const ticks = Array.from({ length: SECONDS_SHOWN / TICK_S }, (_, place) => last - place * TICK_S * 1000);
+  const ago = (at: number) => (at === last ? t("pulse.now") : `−${(last - at) / 1000} s`);
   const x = (
-    <XAxis dataKey="at" type="number" domain={["dataMin", "dataMax"]} tickFormatter={time} minTickGap={60} {...AXIS} />
+    <XAxis
+      dataKey="at"
+      type="number"
+      domain={["dataMin", "dataMax"]}
+      ticks={ticks}
+      tickFormatter={ago}
+      interval="preserveEnd"
+      minTickGap={16}
+      padding={{ right: 14 }}
+      height={X_HEIGHT}
+      {...AXIS}
+    />
   );
+  const isQuiet = seconds.every((second) => !second.accepted && !second.ended);
   return (
-    <Panel title={t("pulse.title")}>
+    <Panel title={title ?? t("pulse.title")}>
+      {isQuiet && <p className="mb-3 text-sm text-dim">{t("pulse.quiet", { minutes: SECONDS_SHOWN / 60 })}</p>}
       <div className="grid gap-5 lg:grid-cols-2">
         <div>
           <p className="mb-2 flex gap-4 text-xs text-dim">
@@ -86,7 +108,7 @@ export function PulsePanel() {
             <ComposedChart data={seconds} margin={{ left: -18, right: 8, top: 6 }}>
               <CartesianGrid {...GRID} />
               {x}
-              <YAxis allowDecimals={false} {...AXIS} />
+              <YAxis allowDecimals={false} domain={[0, (most: number) => Math.max(4, most)]} {...AXIS} />
               <Tooltip {...TOOLTIP} labelFormatter={(at) => time(Number(at))} />
               <Area
                 dataKey="accepted"
@@ -117,7 +139,7 @@ export function PulsePanel() {
             <ComposedChart data={seconds} margin={{ left: 4, right: 8, top: 6 }}>
               <CartesianGrid {...GRID} />
               {x}
-              <YAxis tickFormatter={(value) => ms(Number(value))} {...AXIS} />
+              <YAxis tickFormatter={(value) => ms(Number(value))} domain={[0, "auto"]} {...AXIS} />
               <Tooltip
                 {...TOOLTIP}
                 labelFormatter={(at) => time(Number(at))}
@@ -157,6 +179,17 @@ export function PulsePanel() {
   );
 }
 
+/** The number of each mark; where several are close together, the first has the numbers of all. */
+function markLabels(marks: readonly Mark[]): string[] {
+  const labels = marks.map(() => "");
+  let first = 0;
+  marks.forEach((mark, place) => {
+    if (mark.at - (marks[first]?.at ?? 0) >= LABEL_EVERY_MS) first = place;
+    labels[first] = first === place ? `${place + 1}` : `${first + 1}–${place + 1}`;
+  });
+  return labels;
+}
+
 export function Swatch({ colour, text }: { colour: string; text: string }) {
   return (
     <span className="inline-flex items-center gap-1.5">
@@ -193,7 +226,7 @@ export function Bars({
     <Sized label={label}>
       <BarChart data={[...data]} margin={{ left: 0, right: 8, top: 6 }}>
         <CartesianGrid {...GRID} />
-        <XAxis dataKey={x} minTickGap={20} {...AXIS} />
+        <XAxis dataKey={x} minTickGap={20} height={X_HEIGHT} {...AXIS} />
         <YAxis tickFormatter={shown} width={64} {...AXIS} />
         <Tooltip {...TOOLTIP} formatter={(value) => shown(Number(value))} />
         {series.map((each) => (
@@ -209,43 +242,6 @@ export function Bars({
           />
         ))}
       </BarChart>
-    </Sized>
-  );
-}
-
-export function Areas({
-  label,
-  data,
-  x,
-  series,
-  format,
-}: {
-  label: string;
-  data: readonly object[];
-  x: string;
-  series: BarSeries[];
-  format: (value: number) => string;
-}) {
-  return (
-    <Sized label={label} height={250}>
-      <AreaChart data={[...data]} margin={{ left: 4, right: 8, top: 6 }}>
-        <CartesianGrid {...GRID} />
-        <XAxis dataKey={x} minTickGap={30} {...AXIS} />
-        <YAxis tickFormatter={format} width={76} {...AXIS} />
-        <Tooltip {...TOOLTIP} formatter={(value) => format(Number(value))} />
-        {series.map((each) => (
-          <Area
-            key={each.key}
-            dataKey={each.key}
-            name={each.name}
-            stroke={each.colour}
-            fill={each.colour}
-            fillOpacity={0.14}
-            strokeWidth={2}
-            isAnimationActive={false}
-          />
-        ))}
-      </AreaChart>
     </Sized>
   );
 }

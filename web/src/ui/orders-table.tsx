@@ -1,7 +1,7 @@
 /** Orders in a list, with the way to each. */
 import { Link } from "wouter";
 import type { OrderSummary } from "../api/client";
-import { dateTime, money, shortId } from "../format";
+import { money, recent, shortId } from "../format";
 import { useTexts } from "../i18n";
 import { StatusBadge } from "./status";
 
@@ -10,6 +10,7 @@ export const CELL = "px-3 py-2 align-top";
 
 export function OrdersTable({ orders }: { orders: readonly OrderSummary[] }) {
   const { t, of, language } = useTexts();
+  const isOfOne = new Set(orders.map((order) => order.userId)).size === 1;
   return (
     <div className="overflow-x-auto">
       <table className="w-full text-sm">
@@ -29,12 +30,12 @@ export function OrdersTable({ orders }: { orders: readonly OrderSummary[] }) {
               <td className={CELL}>
                 <Link
                   to={`/orders/${order.orderId}`}
-                  className="font-mono text-accent hover:underline"
+                  className="font-mono whitespace-nowrap text-accent hover:underline"
                   title={order.orderId}
                 >
                   {shortId(order.orderId)}
                 </Link>
-                <span className="block text-xs text-dim">{order.userId}</span>
+                {!isOfOne && <span className="block text-xs text-dim">{order.userId}</span>}
               </td>
               <td className={CELL}>
                 <StatusBadge status={order.status} reason={order.reason} />
@@ -43,8 +44,12 @@ export function OrdersTable({ orders }: { orders: readonly OrderSummary[] }) {
                 {order.items.map((item) => `${item.quantity} × ${item.productId}`).join(", ")}
               </td>
               <td className={`${CELL} text-right`}>{order.total ? money(order.total, language) : "–"}</td>
-              <td className={`${CELL} text-dim max-md:hidden`}>{of("delivery", order.delivery) || "–"}</td>
-              <td className={`${CELL} text-dim max-md:hidden`}>{dateTime(order.createdAt, language)}</td>
+              <td className={`${CELL} whitespace-nowrap text-dim max-md:hidden`}>
+                {of("delivery", order.delivery) || "–"}
+              </td>
+              <td className={`${CELL} whitespace-nowrap text-dim max-md:hidden`}>
+                {recent(order.createdAt, language)}
+              </td>
             </tr>
           ))}
         </tbody>

@@ -3,11 +3,13 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Pause, Play } from "lucide-react";
 import { api, asked, type Process } from "../api/client";
 import { pulse } from "../api/pulse";
-import { dateTime, number } from "../format";
+import { number, recent } from "../format";
 import { useTexts } from "../i18n";
 import { Badge, Button } from "./basics";
-import { CELL, HEAD } from "./orders-table";
+import { HEAD } from "./orders-table";
 import { useTell } from "./toasts";
+
+const MIDDLE = "px-3 py-1.5";
 
 export function ProcessTable({ processes }: { processes: readonly Process[] }) {
   const { t, language } = useTexts();
@@ -29,21 +31,21 @@ export function ProcessTable({ processes }: { processes: readonly Process[] }) {
         <tbody className="divide-y divide-line">
           {processes.map((process) => (
             <tr key={process.name} data-process={process.name}>
-              <td className={`${CELL} font-medium`}>{process.name}</td>
-              <td className={CELL}>
+              <td className={`${MIDDLE} font-medium`}>{process.name}</td>
+              <td className={MIDDLE}>
                 <ProcessState process={process} />
                 {process.problem && <span className="mt-0.5 block text-xs text-dim">{process.problem}</span>}
               </td>
-              <td className={`${CELL} text-right ${process.lag ? "text-warn" : ""}`}>
+              <td className={`${MIDDLE} text-right ${process.lag ? "text-warn" : ""}`}>
                 {process.lag === null ? "–" : number(process.lag, language)}
               </td>
-              <td className={`${CELL} text-xs text-dim max-md:hidden`}>
+              <td className={`${MIDDLE} text-xs text-dim max-md:hidden`}>
                 {process.faults.map((fault) => `${fault.action} ${fault.point}`).join(", ") || "–"}
               </td>
-              <td className={`${CELL} text-xs text-dim max-md:hidden`}>
-                {process.startedAt ? `${dateTime(process.startedAt, language)} · pid ${process.pid}` : "–"}
+              <td className={`${MIDDLE} text-xs text-dim max-md:hidden`}>
+                {process.startedAt ? `${recent(process.startedAt, language)} · pid ${process.pid}` : "–"}
               </td>
-              <td className={`${CELL} text-right`}>{process.reachable && <PauseButton process={process} />}</td>
+              <td className={`${MIDDLE} text-right`}>{process.reachable && <PauseButton process={process} />}</td>
             </tr>
           ))}
         </tbody>

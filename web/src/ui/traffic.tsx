@@ -10,6 +10,9 @@ const RATES = [1, 5, 20] as const;
 /** It ends by itself: nobody comes back to a shop that is sold out. */
 const LASTS_S = 60;
 const IN_FLIGHT_MAX = 40;
+/** Below LOW pieces so many are added: a shop that is sold out shows nothing but refusals. */
+const LOW = 50;
+const RESTOCKED = 500;
 
 export function Traffic() {
   const { t, language } = useTexts();
@@ -41,6 +44,12 @@ export function Traffic() {
     }, 1000 / rate);
     return () => clearInterval(timer);
   }, [rate, ids]);
+  const low = products?.find((product) => product.available < LOW)?.productId;
+  useEffect(() => {
+    if (!rate || !low) return;
+    const body = { requestId: crypto.randomUUID(), productId: low, quantity: RESTOCKED };
+    asked(api.POST("/admin/restock", { body })).catch(() => {}); // The next low stock asks again.
+  }, [rate, low]);
   return (
     <Panel title={t("traffic.title")}>
       <p className="text-sm text-dim">{t("traffic.hint", { seconds: LASTS_S })}</p>
