@@ -9,6 +9,8 @@
 #   sagaproof.databases         databases and roles on one PostgreSQL server, and their tables
 #   services.engine.migrate     the tables of one database
 #
+# and what reads all of a shop and checks it: e2e.live
+#
 # Two builds of one commit give the same layers, as every file in them has the time SOURCE_DATE_EPOCH.
 ARG PYTHON_IMAGE=python:3.13-slim
 
@@ -40,6 +42,10 @@ FROM ${PYTHON_IMAGE} AS app
 WORKDIR /out/app
 COPY LICENSE images/probe.py ./
 COPY sagaproof/__init__.py sagaproof/databases.py sagaproof/kafka_admin.py sagaproof/topics.py sagaproof/
+# What `sagaproof check` runs inside a cluster.
+COPY e2e/__init__.py e2e/explain.py e2e/history.py e2e/live.py e2e/reading.py e2e/recorder.py e2e/
+COPY e2e/checks e2e/checks
+COPY e2e/large/__init__.py e2e/large/one.py e2e/large/spill.py e2e/large/
 COPY --from=code /gen gen
 COPY services services
 RUN python -m compileall -q -s /out --invalidation-mode unchecked-hash /out/app

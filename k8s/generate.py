@@ -63,7 +63,7 @@ def generated() -> dict[Path, str]:
         ROOT / "base/gateway.yaml": _gateway(),
         ROOT / "base/databases.yaml": _databases(),
         ROOT / "components/kafka-strimzi/topics.yaml": HEAD + "".join(map(_topic, TOPICS)),
-        ROOT / "components/kafka-users/users.yaml": HEAD + "".join(map(_user, SERVICES)),
+        ROOT / "components/kafka-users/users.yaml": HEAD + "".join(map(_user, SERVICES)) + _reader(),
         ROOT / "components/cloudnative-pg/cluster.yaml": _cluster(),
         ROOT / "components/cloudnative-pg/databases.yaml": HEAD + "".join(map(_named("database.yaml"), SERVICES)),
         ROOT / "components/autoscaling/services.yaml": HEAD + "".join(map(_scaled, _SCALED)),
@@ -131,8 +131,17 @@ def _user(service: str) -> str:
         *((f"type: topic, name: {topic}", "Write, Describe") for topic in published(service)),
         *((f"type: group, name: {group}", "Read, Describe") for group in groups(service)),
     ]
-    acls = _lines(6, (f"- {{resource: {{{resource}}}, operations: [{operations}]}}" for resource, operations in rules))
-    return _filled("user.yaml", {"name": service, "acls": acls})
+    return _filled("user.yaml", {"name": service, "acls": _acls(rules)})
+
+
+def _reader() -> str:
+    """Who reads everything and writes nothing: `sagaproof check`."""
+    topics = [(f"type: topic, name: {topic.name}", "Read, Describe") for topic in TOPICS]
+    return _filled("user.yaml", {"name": OPERATOR, "acls": _acls([*topics, ("type: group, name: history", "Read")])})
+
+
+def _acls(rules: Iterable[tuple[str, str]]) -> str:
+    return _lines(6, (f"- {{resource: {{{resource}}}, operations: [{operations}]}}" for resource, operations in rules))
 
 
 def _cluster() -> str:

@@ -1,10 +1,7 @@
 # ruff: noqa: PLC0415
-"""The checks of whole histories, on the shop that runs: is everything right, and what has become of one order."""
+"""The checks of whole histories, on a shop that runs: is everything right, and what has become of one order."""
 
 import os
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +9,9 @@ import typer
 from sagaproof.cli_common import AsJson, complain
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from e2e.large import Verdict
     from e2e.reading import Addresses
+    from sagaproof.cluster import Cluster
 
 PANEL = "Operate"
 REST_WITHIN_S = 60.0
@@ -26,6 +22,11 @@ Deadline = Annotated[
     float,
     typer.Option(envvar="ORDER_DEADLINE_S", help="The deadline that the shop was started with, in seconds."),
 ]
+Within = Annotated[float, typer.Option(help="Seconds to wait for the shop to be at rest.")]
+OnCompose = Annotated[bool, typer.Option("--compose", help="The shop of docker compose up.")]
+OnKubernetes = Annotated[bool, typer.Option("--kubernetes", help="The shop in the cluster of your kubeconfig.")]
+Namespace = Annotated[str, typer.Option(help="Its namespace in that cluster: sagaproof.", show_default=False)]
+Context = Annotated[str, typer.Option(help="Of the kubeconfig, in place of its current one.", show_default=False)]
 ORDER = typer.Argument(help="An order's id.", show_default=False)
 
 app = typer.Typer()
@@ -34,44 +35,59 @@ app = typer.Typer()
 @app.command(rich_help_panel=PANEL)
 def check(
     as_json: AsJson = False,
-    within: Annotated[float, typer.Option(help="Seconds to wait for the shop to be at rest.")] = REST_WITHIN_S,
+    within: Within = REST_WITHIN_S,
     deadline: Deadline = DEADLINE_S,
+    compose: OnCompose = False,
+    kubernetes: OnKubernetes = False,
+    namespace: Namespace = "",
+    context: Context = "",
 ) -> None:
     """Read all topics and all stores, and check that every order ended once and that stock and money add up.
 
     It changes nothing. It waits until no order is open and every service has read all that there is, since what is
-    under way looks wrong. A shop of any size takes the same memory: what is read is filed under TMPDIR.
+    under way looks wrong. A shop of any size takes the same memory: what is read is filed under TMPDIR. In a cluster
+    a pod does it, which is gone afterwards.
     Exit code 1 if something is wrong, 2 if that cannot be said: a part does not answer, or there is no rest.
 
     \b
     sagaproof check
     sagaproof check --json | jq .violations
+    sagaproof check --compose
+    sagaproof check --kubernetes --namespace sagaproof
     """
-    from e2e.large import Filed
-    from e2e.large.spill import Spill
-    from e2e.recorder import read
+    from e2e import live
     from sagaproof.errors import CommandError
 
     try:
-        with tempfile.TemporaryDirectory(prefix="sagaproof-check-") as folder, _unreadable():
-            filed = Filed(Spill(Path(folder)), round(deadline * 1_000_000))
-            read(_addresses(), _topics(), filed, rest_within_s=within, tell=complain)
-            verdict = filed.check(complain)
-    except CommandError as error:
-        complain("\n  ".join([error.line, *error.details]))
+        cluster = _cluster(kubernetes, compose, namespace, context)
+        if cluster:
+            verdict = checked_inside(cluster, within, deadline)
+        else:
+            verdict = live.check(_addresses(compose), rest_within_s=within, deadline_s=deadline, tell=complain)
+    except (CommandError, live.NotKnown) as error:
+        complain(_whole(error))
         raise typer.Exit(NOT_KNOWN) from error
-    say(verdict, as_json=as_json)
+    raise typer.Exit(say(verdict, as_json=as_json))
 
 
-def say(verdict: "Verdict", *, as_json: bool) -> None:
-    """Prints it and ends the command."""
+def checked_inside(cluster: "Cluster", within_s: float = REST_WITHIN_S, deadline_s: float = DEADLINE_S) -> "Verdict":
+    """Of a shop in a cluster. Raises e2e.live.NotKnown and CommandError."""
+    from sagaproof import inspection
+
+    said = inspection.ask(cluster, within_s, deadline_s, "", complain)
+    assert said.verdict is not None
+    return said.verdict
+
+
+def say(verdict: "Verdict", *, as_json: bool = False) -> int:
+    """Prints it; the exit code that it means."""
     import msgspec
 
     if as_json:
         print(msgspec.json.encode({"checks": list(verdict.counts), **verdict._asdict()}).decode())
     else:
         _show(verdict)
-    raise typer.Exit(1 if any(verdict.counts.values()) else 0)
+    return 1 if any(verdict.counts.values()) else 0
 
 
 def _show(verdict: "Verdict") -> None:
@@ -88,38 +104,66 @@ def _show(verdict: "Verdict") -> None:
 
 
 @app.command(rich_help_panel=PANEL)
-def explain(order_id: Annotated[str, ORDER], deadline: Deadline = DEADLINE_S) -> None:
+def explain(
+    order_id: Annotated[str, ORDER],
+    deadline: Deadline = DEADLINE_S,
+    compose: OnCompose = False,
+    kubernetes: OnKubernetes = False,
+    namespace: Namespace = "",
+    context: Context = "",
+) -> None:
     """Print what every service did with an order, in the order of time, and what is wrong with it.
 
     From the topics and the stores themselves, not from a read model. It changes nothing.
 
     \b
     sagaproof explain 019aa0f5-...
+    sagaproof explain 019aa0f5-... --kubernetes
     """
-    from e2e.explain import explain as explained
-    from e2e.large.one import OfOrder
-    from e2e.recorder import read
+    from e2e import live
+    from sagaproof import inspection
     from sagaproof.errors import CommandError
 
-    keeper = OfOrder(order_id, round(deadline * 1_000_000))
-    with _unreadable():
-        read(_addresses(), _topics(), keeper, rest_within_s=0.0)
-    if not keeper.done():
+    try:
+        cluster = _cluster(kubernetes, compose, namespace, context)
+        if cluster:
+            story = inspection.ask(cluster, 0.0, deadline, order_id, complain).story
+        else:
+            story = live.explain(_addresses(compose), order_id, deadline_s=deadline)
+    except live.NotKnown as error:
+        raise CommandError(
+            str(error), ["sagaproof health  says which part of a shop of this machine is away"]
+        ) from error
+    if not story:
         raise CommandError(f"there is no order {order_id}", ["sagaproof orders  lists them"])
-    print(explained(keeper.history, order_id, keeper.wrong), end="")
+    print(story, end="")
 
 
-def _addresses() -> "Addresses":
-    """Of the shop that runs here."""
+def _cluster(kubernetes: bool, compose: bool, namespace: str, context: str) -> "Cluster | None":
+    from sagaproof.cluster import NAMESPACE, Cluster
+    from sagaproof.errors import CommandError
+
+    if kubernetes and compose:
+        raise CommandError("a shop is on Compose or on Kubernetes: give one of --compose and --kubernetes")
+    if (namespace or context) and not kubernetes:
+        raise CommandError("--namespace and --context belong to --kubernetes")
+    return Cluster(namespace or NAMESPACE, context) if kubernetes else None
+
+
+def _addresses(compose: bool) -> "Addresses":
+    """Of the shop of Compose, or of the one that runs here."""
     from e2e.reading import Addresses
+    from sagaproof import composed
     from sagaproof.errors import CommandError
     from sagaproof.running import places
     from services.engine.kafka_access import KafkaSettings
     from services.engine.settings import read
 
+    if compose:
+        return composed.addresses()
     here = places()
     if here.state is None:
-        raise CommandError("nothing runs here", ["start it: sagaproof run"])
+        raise CommandError("nothing runs here", ["start it: sagaproof run; or is it --compose, or --kubernetes?"])
     return Addresses(
         read(KafkaSettings, {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": here.state.kafka}).kafka,
         {service: here.address(service) for service in here.kinds},
@@ -127,24 +171,7 @@ def _addresses() -> "Addresses":
     )
 
 
-def _topics() -> list[str]:
-    from services.topics import TOPICS
-
-    return [topic.name for topic in TOPICS]
-
-
-@contextmanager
-def _unreadable() -> "Generator[None]":
-    """Raises CommandError where the shop cannot be read, or is not at rest in time."""
-    import grpc
-    from confluent_kafka import KafkaException
-
-    from e2e.recorder import NotAtRest
+def _whole(error: Exception) -> str:
     from sagaproof.errors import CommandError
 
-    try:
-        yield
-    except NotAtRest as error:
-        raise CommandError(str(error), ["while orders are placed there is always something under way"]) from error
-    except (grpc.RpcError, KafkaException, TimeoutError) as error:
-        raise CommandError(f"a part of the shop does not answer: {error}", ["sagaproof health  says which"]) from error
+    return "\n  ".join([error.line, *error.details]) if isinstance(error, CommandError) else str(error)

@@ -7,11 +7,17 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sagaproof.cli_common import complain
 from sagaproof.errors import CommandError
+
+if TYPE_CHECKING:
+    from sagaproof.cluster import Cluster
+
+Context = Annotated[str, typer.Option(help="Of the kubeconfig, in place of its current one.", show_default=False)]
 
 app = typer.Typer(
     name="cluster",
@@ -73,24 +79,72 @@ def logs(folder: Annotated[Path, typer.Argument(help="Where to put them.")]) -> 
 @app.command()
 def up(
     overlay: Annotated[str, typer.Argument(help="plain, kind, eks, or a folder of your own that builds on one.")],
+    image: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=ADDRESS", help="services=... or gateway=..., in place of the overlay's."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Ask the server, show what differs, change nothing.")
+    ] = False,
+    rollback: Annotated[bool, typer.Option(help="Bring the last good deployment back if this one fails.")] = True,
+    check: Annotated[bool, typer.Option(help="Read the whole history afterwards, as sagaproof check.")] = True,
     timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds until all of it must run.")] = 300,
+    context: Context = "",
     eks: Annotated[
         str, typer.Option(metavar="NAME", help="A cluster of EKS, in place of your kubeconfig's.", show_default=False)
     ] = "",
     region: Annotated[str, typer.Option(help="Of that cluster, as AWS names it.", show_default=False)] = "",
 ) -> None:
-    """Deploy the shop, or bring it up to date; return when all of it runs.
+    """Deploy the shop, or bring it up to date; if that fails, bring back what was there.
+
+    The server looks at all manifests first, and what it refuses changes nothing. What differs is shown, and applied;
+    when all of it runs, one order is placed and must complete. Then the whole history is checked. Exit code 1 if the
+    deployment failed or the check finds something wrong, 2 if that cannot be said.
 
     \b
     sagaproof cluster up plain
-    sagaproof cluster up eks --eks shop --region eu-central-1
+    sagaproof cluster up plain --dry-run
+    sagaproof cluster up eks --eks shop --region eu-central-1 --image services=...@sha256:... --image gateway=...
     """
-    from sagaproof import cluster
+    from sagaproof import cluster, manifests
+    from sagaproof.deploy import deploy
 
     began_at = time.monotonic()
     with _reached(eks, region):
-        cluster.Cluster().up(cluster.overlay(overlay), print, timeout_s)
-    print(f"the shop is open after {time.monotonic() - began_at:.0f} s")
+        wanted = manifests.render(cluster.overlay(overlay), _images(image or []))
+        there = cluster.Cluster(manifests.namespace_of(wanted), context)
+        deploy(there, wanted, _say, timeout_s, dry_run=dry_run, rolls_back=rollback)
+        if dry_run:
+            return
+        print(f"the shop is open after {time.monotonic() - began_at:.0f} s", flush=True)
+        if check:
+            raise typer.Exit(_checked(there))
+
+
+def _checked(there: "Cluster") -> int:
+    """The exit code that the check means."""
+    from e2e.live import NotKnown
+    from sagaproof import cli_check
+
+    try:
+        return cli_check.say(cli_check.checked_inside(there))
+    except NotKnown as error:
+        complain(f"deployed, and not checked: {error}")
+        return cli_check.NOT_KNOWN
+
+
+def _say(line: str) -> None:
+    """At once, also where nobody looks: a deployment takes minutes."""
+    print(line, flush=True)
+
+
+def _images(given: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in given:
+        name, _, found[name] = each.partition("=")
+        if name not in ("services", "gateway") or not found[name]:
+            raise CommandError(f"--image {each}: it is services=ADDRESS or gateway=ADDRESS")
+    return found
 
 
 @contextmanager

@@ -1,7 +1,6 @@
-"""The shop on a Kubernetes: whichever the user's kubeconfig names, through kubectl.
+"""A namespace of whichever Kubernetes the user's kubeconfig names, through kubectl; and the passwords of a shop in it.
 
-`up` does what applying an overlay cannot: it makes the passwords that are not there yet (none is in git), and takes the
-finished Jobs away, which cannot be changed. It may be repeated: what is as it should be is left alone.
+No password is in git: those that manifests ask for are made where there are none yet.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from services.topics import SERVICES
 OVERLAYS = Path(__file__).resolve().parent.parent / "k8s" / "overlays"
 NAMESPACE = "sagaproof"
 """That of the overlays. One that builds on them may have another."""
-JOBS = ("databases", "topics")
 ROLES = {f"{service}-database": f"sagaproof_{service}" for service in SERVICES} | {"postgres-admin": "postgres"}
 """The Secrets that the manifests ask for, and the user in each."""
 PASSWORD_BYTES = 24
@@ -52,37 +50,48 @@ def overlay(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A namespace of the cluster that KUBECONFIG names. Every method raises CommandError with kubectl's words."""
+    """A namespace of the cluster that KUBECONFIG names. Every method raises CommandError with kubectl's words.
+
+    context: of the kubeconfig; '' for its current one
+    """
 
     namespace: str = NAMESPACE
+    context: str = ""
 
-    def kubectl(self, *arguments: str, given: str | None = None, timeout_s: float = ASK_WITHIN_S) -> str:
-        """What kubectl says."""
-        command = [program(), "--namespace", self.namespace, *arguments]
+    def command(self, *arguments: str) -> list[str]:
+        """The words of a call of kubectl."""
+        context = ["--context", self.context] if self.context else []
+        return [program(), *context, "--namespace", self.namespace, *arguments]
+
+    def kubectl(
+        self,
+        *arguments: str,
+        given: str | None = None,
+        timeout_s: float = ASK_WITHIN_S,
+        fine: Collection[int] = (0,),
+    ) -> str:
+        """What kubectl says. fine: exit codes that are no failure"""
+        command = self.command(*arguments)
         try:
             done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             raise CommandError(f"kubectl {arguments[0]} took more than {timeout_s:.0f} s") from None
-        if done.returncode:
+        if done.returncode not in fine:
             lines = done.stderr.strip().splitlines() or ["no reason given"]
             raise CommandError(f"kubectl {arguments[0]}: {lines[-1]}", lines[:-1])
         return done.stdout
 
-    def up(self, folder: Path, say: Callable[[str], None], timeout_s: float = ROLLOUT_WITHIN_S) -> None:
-        """Applies an overlay of this namespace and waits until all of it runs."""
-        manifests = self.kubectl("kustomize", str(folder))
-        self.ensure_namespace()
-        if made := self._make_passwords(passwords_of(manifests)):
-            say(f"made passwords: {', '.join(made)}")
-        self.kubectl("delete", "job", *JOBS, "--ignore-not-found", "--wait")
-        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=manifests)
-        say("applied; waiting until all of it runs")
-        self.wait_until_rolled_out(timeout_s)
+    def is_there(self) -> bool:
+        """Whether there is such a namespace."""
+        return bool(self.kubectl("get", "namespace", self.namespace, "--ignore-not-found", "--output", "name").strip())
 
     def ensure_namespace(self) -> None:
-        found = self.kubectl("get", "namespace", self.namespace, "--ignore-not-found", "--output", "name")
-        if not found.strip():
+        if not self.is_there():
             self.kubectl("create", "namespace", self.namespace)
+
+    def apply(self, manifests: str, *more: str) -> None:
+        """more: further options of `kubectl apply`"""
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", *more, given=manifests)
 
     def wait_until_rolled_out(self, timeout_s: float = ROLLOUT_WITHIN_S) -> None:
         """Until every Deployment and StatefulSet is as it is meant to be."""
@@ -99,8 +108,8 @@ class Cluster:
         """As kubectl shows them."""
         return self.kubectl("get", "pods", "--output", "wide")
 
-    def _make_passwords(self, wanted: Mapping[str, str]) -> list[str]:
-        """Where there are none yet. Gives the names of the Secrets that were made."""
+    def make_passwords(self, wanted: Mapping[str, str]) -> list[str]:
+        """Where there are none yet; wanted: Secret -> user. Gives the names of the Secrets that were made."""
         there = {name.removeprefix("secret/") for name in self.kubectl("get", "secrets", "--output", "name").split()}
         missing = {name: user for name, user in wanted.items() if name not in there}
         if missing:
@@ -108,11 +117,28 @@ class Cluster:
         return list(missing)
 
 
-def passwords_of(manifests: str) -> dict[str, str]:
+def passwords_of(manifests: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Of `ROLES` those that manifests ask for, and that nobody else makes: an ExternalSecret has its Secret's name."""
-    external = "".join(each for each in manifests.split("\n---\n") if "\nkind: ExternalSecret\n" in each)
-    lines = {name: f"name: {name}\n" for name in ROLES}
-    return {name: ROLES[name] for name, line in lines.items() if line in manifests and line not in external}
+    asked, external = set[str](), set[str]()
+    for each in manifests:
+        if each["kind"] == "ExternalSecret":
+            external.add(each["metadata"]["name"])
+        else:
+            asked |= set(_names_in(each))
+    return {name: user for name, user in ROLES.items() if name in asked - external}
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    """Whatever is called so, anywhere in it."""
+    if isinstance(value, dict):
+        found: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
+        if isinstance(found.get("name"), str):
+            yield found["name"]
+        for each in found.values():
+            yield from _names_in(each)
+    elif isinstance(value, list):
+        for each in list[Any](value):  # pyright: ignore[reportUnknownArgumentType]
+            yield from _names_in(each)
 
 
 def _secrets(users: Mapping[str, str]) -> dict[str, Any]:

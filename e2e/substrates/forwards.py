@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from sagaproof.cluster import program
+from sagaproof.cluster import Cluster
 
 AGAIN_S = 0.3
 ENDS_WITHIN_S = 5.0
@@ -17,8 +17,8 @@ ENDS_WITHIN_S = 5.0
 class Forwards:
     """All of one namespace; none is left after the block."""
 
-    def __init__(self, namespace: str) -> None:
-        self._namespace = namespace
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
         self._ending = threading.Event()
         self._lock = threading.Lock()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -39,7 +39,7 @@ class Forwards:
 
     def add(self, target: str, ports: Mapping[int, int]) -> None:
         """From now on; `ports`: ours -> the pod's."""
-        command = [program(), "--namespace", self._namespace, "port-forward", target]
+        command = self._cluster.command("port-forward", target)
         command += [f"{ours}:{theirs}" for ours, theirs in ports.items()]
         thread = threading.Thread(target=self._keep, args=(target, command), name=f"forward {target}", daemon=True)
         self._threads.append(thread)

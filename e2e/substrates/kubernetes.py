@@ -17,7 +17,9 @@ from typing import Any
 from e2e.substrates.forwards import Forwards
 from e2e.substrates.substrate import CAPABILITIES
 from e2e.waiting import eventually
+from sagaproof import manifests
 from sagaproof.cluster import OVERLAYS, Cluster
+from sagaproof.deploy import bring_up
 from sagaproof.errors import CommandError
 from sagaproof.ports import free_ports
 from sagaproof.settings import ADMIN_OFFSET, GRPC_PORTS
@@ -64,8 +66,8 @@ def running(mode: Mode, home: Path) -> Generator[Pods]:
     cluster = Cluster(NAMESPACE)
     cluster.down()
     try:
-        cluster.up(_overlay(mode, home), print, UP_WITHIN_S)
-        with Forwards(NAMESPACE) as forwards:
+        bring_up(cluster, manifests.render(_overlay(mode, home)), print, UP_WITHIN_S)
+        with Forwards(cluster) as forwards:
             yield Pods(cluster, mode, forwards)
     finally:
         cluster.down()

@@ -43,7 +43,7 @@ def test_on_kind_kafka_is_strimzis_and_reached_over_tls_alone() -> None:
     assert edges("kind") == {
         *calls("kind"),
         *by_the_operator("kind"),
-        *(Edge(service, "strimzi", 9093) for service in services("kind")),
+        *(Edge(service, "strimzi", 9093) for service in (*services("kind"), OPERATOR)),
         *(Edge(service, "postgres", 5432) for service in services("kind")),
         Edge("databases", "postgres", 5432),
         Edge(OPERATOR, "postgres", 5432),
@@ -54,7 +54,7 @@ def test_on_eks_kafka_is_reached_over_tls_alone() -> None:
     assert edges("eks") == {
         *calls("eks"),
         *by_the_operator("eks"),
-        *(Edge(service, "strimzi", 9093) for service in services("eks")),
+        *(Edge(service, "strimzi", 9093) for service in (*services("eks"), OPERATOR)),
         *(Edge(service, "cloudnative-pg", 5432) for service in services("eks")),
         Edge("databases", "cloudnative-pg", 5432),
     }

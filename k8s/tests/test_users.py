@@ -9,7 +9,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AclOperation, ResourceType  # pyright: ignore[reportPrivateImportUsage]
 from shop.admin.v1 import service_pb2 as admin
 
-from k8s.generate import consumed
+from e2e.reading import published
+from k8s.generate import OPERATOR, consumed
 from k8s.rendering import rendered
 from services.engine.kafka_access import KafkaSettings
 from services.engine.settings import read
@@ -57,8 +58,23 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
         yield running
 
 
-def test_there_is_a_user_for_each_service() -> None:
-    assert sorted(users()) == sorted(SERVICES)
+def test_there_is_a_user_for_each_service_and_one_for_operators() -> None:
+    assert sorted(users()) == sorted([*SERVICES, OPERATOR])
+
+
+def test_an_operator_reads_every_topic_and_writes_to_none(kafka: SecureKafka, password_file: Path) -> None:
+    settings = read(KafkaSettings, kafka.environment(OPERATOR, password_file))
+    names = [topic.name for topic in TOPICS]
+    producer = Producer({"bootstrap.servers": kafka.plain})
+    for name in names:
+        producer.produce(name, b"of nobody")
+    assert producer.flush(PUBLISHED_WITHIN_S) == 0
+    assert {record.topic for record in published(settings.kafka, names)} == set(names)
+    refusals: list[int] = []
+    refused = Producer(settings.kafka)
+    refused.produce(names[0], b"of nobody", on_delivery=lambda error, _: refusals.append(error.code() if error else 0))
+    refused.flush(PUBLISHED_WITHIN_S)
+    assert refusals == [KafkaError.TOPIC_AUTHORIZATION_FAILED]
 
 
 @pytest.mark.parametrize("service", SERVICES)

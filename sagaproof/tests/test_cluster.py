@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from kubernetes_validate import utils
 
+from k8s.rendering import rendered
 from sagaproof import cluster
 from sagaproof.cli import main
 
@@ -47,5 +48,4 @@ def test_a_password_is_a_valid_secret_that_a_url_takes_as_it_is() -> None:
     [("plain", set(cluster.ROLES)), ("kind", set(cluster.ROLES)), ("eks", set[str]())],
 )
 def test_passwords_are_made_but_where_an_operator_brings_them(name: str, made: set[str]) -> None:
-    manifests = cluster.Cluster().kubectl("kustomize", str(cluster.overlay(name)))
-    assert set(cluster.passwords_of(manifests)) == made
+    assert set(cluster.passwords_of(rendered(name))) == made
