@@ -2,7 +2,7 @@
 
 Looked at first, by the API server itself, so that what it refuses changes nothing. Then in this order: what the shop
 stands on, the Jobs that migrate, the shop, an order through it. Whatever fails on the way brings back the last
-deployment that went well, whose manifests are kept in the namespace (docs/decisions/0024).
+deployment that went well, whose manifests are kept in the namespace (docs/decisions/0023).
 """
 
 from __future__ import annotations

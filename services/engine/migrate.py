@@ -15,10 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import exc
 from sqlalchemy.event import listen
 
 from services.engine.database_url import engine_url
+from services.engine.migrations import REVISION
 
 LOCK_WITHIN_S = 60
 _LOCK = 7_239_465_801
@@ -33,11 +35,16 @@ def config() -> Config:
 
 
 def migrate(database_url: str) -> None:
-    """Brings the database to the newest revision; an SQLite file is made if it is not there."""
+    """Brings the database to the newest revision; an SQLite file is made if it is not there.
+
+    One that a later version has migrated is left as it is: nothing is ever migrated back.
+    """
     given = config()
     with _locked(database_url) as connection:
-        given.attributes["connection"] = connection
-        command.upgrade(given, "head")
+        there = MigrationContext.configure(connection).get_current_revision()
+        if there is None or there < REVISION:
+            given.attributes["connection"] = connection
+            command.upgrade(given, "head")
 
 
 @contextmanager

@@ -76,13 +76,28 @@ def test_a_service_does_not_open_a_database_that_is_not_migrated(empty: Empty, t
 
 
 @EMPTY
-def test_a_service_does_not_open_a_database_of_another_version(empty: Empty, tmp_path: Path) -> None:
-    url = empty(tmp_path)
+def test_a_service_does_not_open_a_database_of_an_earlier_version(empty: Empty, tmp_path: Path) -> None:
+    url = migrated_to("0000", empty(tmp_path))
+    with pytest.raises(DatabaseError, match="was migrated to 0000, and 0001 is needed: "):
+        open_store(url)
+
+
+@EMPTY
+def test_a_database_that_a_later_version_has_migrated_serves_this_one_as_it_is(empty: Empty, tmp_path: Path) -> None:
+    """As after a rollback: the tables stay, and suit the version before."""
+    url = migrated_to("9999", empty(tmp_path))
+    migrate(url)
+    with sa.create_engine(engine_url(url), poolclass=sa.NullPool).connect() as connection:
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+    open_store(url).close()
+
+
+def migrated_to(revision: str, url: str) -> str:
+    """The same address, of a database with the tables of this version that says it has those of another."""
     migrate(url)
     with sa.create_engine(engine_url(url), poolclass=sa.NullPool).begin() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(DatabaseError, match="was migrated to 9999"):
-        open_store(url)
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+    return url
 
 
 def test_a_file_from_before_there_were_migrations_keeps_what_it_has(tmp_path: Path) -> None:
