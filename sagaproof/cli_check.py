@@ -79,6 +79,13 @@ def checked_inside(cluster: "Cluster", within_s: float = REST_WITHIN_S, deadline
     return said.verdict
 
 
+def explained_inside(cluster: "Cluster", order_id: str, deadline_s: float = DEADLINE_S) -> str:
+    """The story of an order of a shop in a cluster, '' if there is no such order. Raises as the other."""
+    from sagaproof import inspection
+
+    return inspection.ask(cluster, 0.0, deadline_s, order_id, complain).story or ""
+
+
 def say(verdict: "Verdict", *, as_json: bool = False) -> int:
     """Prints it; the exit code that it means."""
     import msgspec
@@ -121,13 +128,12 @@ def explain(
     sagaproof explain 019aa0f5-... --kubernetes
     """
     from e2e import live
-    from sagaproof import inspection
     from sagaproof.errors import CommandError
 
     try:
         cluster = _cluster(kubernetes, compose, namespace, context)
         if cluster:
-            story = inspection.ask(cluster, 0.0, deadline, order_id, complain).story
+            story = explained_inside(cluster, order_id, deadline)
         else:
             story = live.explain(_addresses(compose), order_id, deadline_s=deadline)
     except live.NotKnown as error:

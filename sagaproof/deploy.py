@@ -81,12 +81,12 @@ def changes(cluster: Cluster, wanted: Sequence[Manifest]) -> list[str]:
         return [f"the namespace {cluster.namespace} is new, and all {len(wanted)} manifests"]
     others = of.text([each for each in wanted if not of.is_job(each)])
     found = cluster.kubectl("diff", "--server-side", "--force-conflicts", "-f", "-", given=others, fine=(0, 1))
-    lines = [line for chunk in re.split(r"^diff .*\n", found, flags=re.MULTILINE)[1:] for line in _shown(chunk)]
+    lines = [line for chunk in re.split(r"^diff .*\n", found, flags=re.MULTILINE)[1:] for line in shown(chunk)]
     lines += [f"again {name_of(job)}" for job in jobs_due(cluster, wanted)]
     return lines or ["nothing is to be changed"]
 
 
-def _shown(chunk: str) -> list[str]:
+def shown(chunk: str) -> list[str]:
     """Of one manifest's difference: its name, and what differs if it is there already."""
     before, after, *lines = chunk.splitlines()
     name = after.split()[1].rpartition("/")[2]

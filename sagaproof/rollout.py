@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 from sagaproof.cluster import Cluster
@@ -19,6 +20,8 @@ HOPELESS_AFTER_S = 20.0
 """A Secret may come a little later than its pod, and a registry may be away for a moment."""
 RESTARTS_MAX = 3
 """Of a container of a pod that has not been ready."""
+WIDTH = 160
+"""Characters of what a node says of a pod: it tends to repeat itself."""
 REVISION = "controller-revision-hash"
 
 Object = Mapping[str, Any]
@@ -136,9 +139,10 @@ def progress(found: Object) -> Progress:
     status, wanted = found.get("status", {}), found["spec"].get("replicas", 1)
     if not _is_observed(found):
         return Progress(0, wanted or 1)
-    up = min(status.get("updatedReplicas", 0), status.get("availableReplicas", 0))
-    old = status.get("replicas", 0) - wanted
-    return Progress(min(up, wanted - old) if old > 0 else up, wanted)
+    there = status.get("replicas", 0)
+    # Of those that are new and those that are available, so many must be both.
+    both = max(0, status.get("updatedReplicas", 0) + status.get("availableReplicas", 0) - there)
+    return Progress(min(both, wanted - max(0, there - wanted)), wanted)
 
 
 def _is_observed(found: Object) -> bool:
@@ -174,7 +178,7 @@ def _woes(pods: Collection[Object]) -> Iterator[str]:
         waiting = [each["state"]["waiting"] for each in _statuses(pod) if "waiting" in each["state"]]
         unscheduled = [each for each in pod["status"].get("conditions", ()) if each.get("reason") == "Unschedulable"]
         for why in waiting[:1] or unscheduled[:1]:
-            yield f"{name}: {why.get('reason')}: {why.get('message', 'no reason given')}"
+            yield f"{name}: {why.get('reason')}: {shorten(why.get('message', 'no reason given'), WIDTH)}"
 
 
 def _listed(left: Mapping[str, Progress]) -> str:

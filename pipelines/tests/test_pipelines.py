@@ -5,6 +5,7 @@ This shows that the module loads and what it would do. It does not show that the
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -164,6 +165,25 @@ def test_a_cluster_of_eks_is_named_with_its_region(engine: Engine) -> None:
     )
 
 
+def test_a_deployment_takes_published_images_and_may_be_dry_or_without_a_way_back(engine: Engine) -> None:
+    images = [f"{name}=registry.example/{name}@sha256:1" for name in ("services", "gateway")]
+
+    def with_all(module: Sagaproof) -> Awaitable[str]:
+        kubeconfig = dag.set_secret("kubeconfig", "hidden")
+        return module.deploy(
+            "plain", kubeconfig, images=images, dry_run=True, rollback=False, check=False, timeout_s=60
+        )
+
+    [words] = {tuple(run.arguments["args"]) for run in executed(asked(engine, with_all))}
+    assert words[2:] == (
+        *(".venv/bin/sagaproof", "cluster", "up", "plain", "--timeout", "60"),
+        *("--image", images[0], "--image", images[1], "--dry-run", "--no-rollback", "--no-check"),
+    )
+    help_text = _help("cluster", "up")
+    for option in (word for word in words if word.startswith("--")):
+        assert option in help_text
+
+
 def test_a_deployment_that_says_neither_how_to_reach_its_cluster_nor_who_asks_is_refused(engine: Engine) -> None:
     with pytest.raises(FailedError, match="kubeconfig, or eks"):
         asked(engine, lambda module: module.deploy("eks", None, "shop", "eu-central-1"))
@@ -254,11 +274,15 @@ def test_what_is_run_in_the_container_is_a_command_with_these_options(step: str)
     every = on_kind.steps(on_kind.parsed([f"--{name}=x" for name in on_kind.OPTIONS]))
     [words] = [words for words in every if step in words]
     command = [word for word in words[1:] if not word.startswith("-")][: 1 if step == "e2e" else 2]
-    help_text = subprocess.run(
-        [sys.executable, "-m", "sagaproof", *command, "--help"], capture_output=True, text=True, check=True, cwd=ROOT
-    ).stdout
+    help_text = _help(*command)
     for option in (word for word in words if word.startswith("--")):
         assert option in help_text
+
+
+def _help(*command: str) -> str:
+    words = [sys.executable, "-m", "sagaproof", *command, "--help"]
+    wide = {**os.environ, "COLUMNS": "200"}  # no option is cut off
+    return subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT, env=wide).stdout
 
 
 @pytest.mark.parametrize(("command", "code"), [("true", 0), ("false", 1), ("kill -9 $$", 1), ("exit 137", 1)])

@@ -175,10 +175,22 @@ class Sagaproof:
         aws_secret_access_key: Annotated[dagger.Secret | None, Doc("Who asks.")] = None,
         aws_session_token: Annotated[dagger.Secret | None, Doc("Of credentials for a while.")] = None,
         timeout_s: Annotated[int, Doc("Seconds until all of it must run.")] = 600,
+        images: Annotated[
+            list[str] | None, Doc("services=ADDRESS and gateway=ADDRESS, as publish gives them; else the overlay's.")
+        ] = None,
+        dry_run: Annotated[bool, Doc("Ask the server, show what differs, change nothing.")] = False,
+        rollback: Annotated[bool, Doc("Bring the last good deployment back if this one fails.")] = True,
+        check: Annotated[bool, Doc("Read the whole history afterwards, and fail if anything in it is wrong.")] = True,
     ) -> str:
-        """Bring a cluster to what an overlay says, and return when all of it runs: `sagaproof cluster up`."""
+        """Bring a cluster to what an overlay says; if that fails, back to what was there: `sagaproof cluster up`."""
         container = self._checkout()
         command = [".venv/bin/sagaproof", "cluster", "up", overlay, "--timeout", str(timeout_s)]
+        command += [word for image in images or [] for word in ("--image", image)]
+        command += [
+            *(["--dry-run"] if dry_run else []),
+            *([] if rollback else ["--no-rollback"]),
+            *([] if check else ["--no-check"]),
+        ]
         if kubeconfig is not None:
             container = container.with_mounted_secret(KUBECONFIG, kubeconfig).with_env_variable(
                 "KUBECONFIG", KUBECONFIG
