@@ -1,74 +1,62 @@
 """The console in a real browser, on a whole shop: a customer's day, an operator's, and what it is like to read.
 
-Needs a Chromium: CHROMIUM names it, else it is looked for on the PATH. Screenshots are kept in `reports/console`.
+Needs a Chromium (`gateway/tests/browser.py`). Screenshots are kept in `reports/console`.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 from uuid import uuid4
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from e2e.conftest import STOCK
 from e2e.shop import HEALS_WITHIN_S, Shop, eventually
 from e2e.test_bad_days import event, headers, send
+from gateway.tests.browser import (
+    NEEDS_CHROMIUM,
+    PAGES,
+    PHONE,
+    WIDE,
+    WITHIN_MS,
+    Theme,
+    assert_can_be_read_by_everybody,
+    chromium,
+    complaints,
+    visit,
+    window,
+)
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = Path(__file__).resolve().parents[1] / "reports" / "console"
-SEEN_WITHIN_MS = 30_000
-WIDE: ViewportSize = {"width": 1440, "height": 900}
-PHONE: ViewportSize = {"width": 390, "height": 844}
-PAGES = ("", "orders", "saga", "dashboard", "events", "sagas", "dead-letters", "faults", "marketing")
-SERIOUS = ("serious", "critical")
+AWAY = ("Failed to load resource", "ERR_CONNECTION", "WebSocket connection to")
+"""What a browser says of a gateway that was killed."""
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.prove,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; CHROMIUM may name one"),
-]
+pytestmark = [pytest.mark.e2e, NEEDS_CHROMIUM]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(browser: Browser, shop: Shop) -> Generator[Page]:
     """A customer's page. The browser has nothing to complain of but of a gateway that is away."""
-    with browser.new_context(viewport=WIDE, locale="en-GB", color_scheme="light") as context:
-        page = context.new_page()
-        page.set_default_timeout(SEEN_WITHIN_MS)
-        expect.set_options(timeout=SEEN_WITHIN_MS)
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text) if _is_complaint(message) else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
+    with window(browser) as page:
+        said = complaints(page, shop.url, AWAY)
         page.goto(f"{shop.url}/")
         yield page
         assert said == []
 
 
-def _is_complaint(message: ConsoleMessage) -> bool:
-    away = ("Failed to load resource", "ERR_CONNECTION", "WebSocket connection to")
-    return message.type in ("error", "warning") and not any(each in message.text for each in away)
-
-
 def shoot(page: Page, name: str) -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{name}.png", timeout=2 * SEEN_WITHIN_MS)
+    page.screenshot(path=SHOTS / f"{name}.png", timeout=2 * WITHIN_MS)
 
 
 def fill_in(page: Page, product: str, quantity: int, user: str) -> None:
@@ -94,7 +82,7 @@ def status(page: Page, text: str) -> None:
 
 def timeline(page: Page) -> list[str]:
     """The types of events that an order's page shows, in order."""
-    return page.locator("ol > li.arrived .font-mono.text-dim:not(.w-20):not(.block)").all_inner_texts()
+    return [entry.get_attribute("data-type") or "" for entry in page.locator("li[data-type]").all()]
 
 
 @contextmanager
@@ -209,24 +197,15 @@ def test_a_dead_letter_is_corrected_on_the_page_and_its_order_goes_on(page: Page
     eventually("its pieces are reserved", lambda: shop.products()[product]["available"] == STOCK - 1, HEALS_WITHIN_S)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(("theme", "size"), [("light", WIDE), ("dark", WIDE), ("light", PHONE), ("dark", PHONE)])
 def test_every_page_can_be_read_by_everybody(
-    browser: Browser, shop: Shop, theme: str, size: ViewportSize, product: str
+    browser: Browser, shop: Shop, theme: Theme, size: ViewportSize, product: str
 ) -> None:
     order_id = shop.order((product, 1))
-    axe = cast("Any", Axe())
-    dark = theme == "dark"
-    scheme = "dark" if dark else "light"
-    with browser.new_context(viewport=size, locale="en-GB", color_scheme=scheme, reduced_motion="reduce") as context:
-        page = context.new_page()
+    with window(browser, theme, size, calm=True) as page:
         for name in (*PAGES, f"orders/{order_id}"):
-            page.goto(f"{shop.url}/#/{name}")
-            expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SEEN_WITHIN_MS)
-            expect(page.get_by_role("status", name="Loading")).to_have_count(0, timeout=SEEN_WITHIN_MS)
+            visit(page, shop.url, name)
             assert page.locator("html").get_attribute("data-theme") == theme
-            found: list[dict[str, Any]] = axe.run(page).response["violations"]
-            serious = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in SERIOUS]
-            assert serious == [], name
-            too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert too_wide == 0, name
+            assert_can_be_read_by_everybody(page, name)
             shoot(page, f"{theme}-{size['width']}-{name.partition('/')[0] or 'products'}")

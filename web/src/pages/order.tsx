@@ -168,7 +168,11 @@ function Timeline({ order }: { order: OrderDocument }) {
   return (
     <ol className="divide-y divide-line">
       {order.timeline.map((entry) => (
-        <li key={`${entry.type}${entry.time}`} className="arrived flex items-baseline gap-3 px-4 py-2 text-sm">
+        <li
+          key={`${entry.type}${entry.time}`}
+          data-type={entry.type}
+          className="arrived flex items-baseline gap-3 px-4 py-2 text-sm"
+        >
           <span className="w-16 shrink-0 text-right font-mono text-xs text-dim">
             +{ms(Date.parse(entry.time) - first)}
           </span>
