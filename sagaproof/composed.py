@@ -26,6 +26,11 @@ def addresses() -> Addresses:
             "no shop of Compose runs here",
             ["start it: docker compose up; one under another name: COMPOSE_PROJECT_NAME=... sagaproof check --compose"],
         )
+    away = [name for name in GRPC_PORTS if name not in services and name != "orchestrator"]
+    if away:
+        raise CommandError(
+            f"of the shop of Compose does not run: {', '.join(away)}", ["docker compose up brings it back"]
+        )
     return Addresses(
         f"{HOST}:{ports['kafka', KAFKA_PORT]}",
         {name: f"{HOST}:{ports[name, GRPC_PORTS[name]]}" for name in services},
