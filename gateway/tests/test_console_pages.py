@@ -99,6 +99,18 @@ def test_every_page_can_be_read_by_everybody(browser: Browser, url: str, theme: 
         assert said == []
 
 
+def test_a_page_that_cannot_be_loaded_says_so_and_comes_when_the_gateway_is_back(browser: Browser, url: str) -> None:
+    with window(browser) as page:
+        visit(page, url, "")
+        away = re.compile(r"/(assets/.*|health)$")
+        page.route(away, lambda route: route.abort())
+        page.get_by_role("link", name="Marketing").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("This page cannot be shown")
+        page.wait_for_event("requestfailed", lambda request: request.url.endswith("/health"))
+        page.unroute(away)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Marketing")
+
+
 def test_ten_thousand_events_are_a_few_rows(browser: Browser, url: str) -> None:
     with window(browser) as page:
         page.route("**/events?*", lambda route: route.fulfill(json={"items": [], "nextCursor": None}))

@@ -23,6 +23,7 @@ import { OrderPage } from "./pages/order";
 import { OrdersPage } from "./pages/orders";
 import { ShopPage } from "./pages/shop";
 import { Empty, Loading, Page, Select } from "./ui/basics";
+import { Boundary } from "./ui/boundary";
 import { Sheet } from "./ui/sheet";
 import { Toasts } from "./ui/toasts";
 
@@ -116,47 +117,49 @@ export function App() {
         </div>
       </Sheet>
       <main ref={main} tabIndex={-1} className="outline-none">
-        <Suspense fallback={<Loading rows={8} />}>
-          <Switch>
-            <Route path="/">
-              <ShopPage />
-            </Route>
-            <Route path="/orders">
-              <OrdersPage />
-            </Route>
-            <Route path="/orders/:id">{({ id }) => <OrderPage key={id} orderId={id} />}</Route>
-            <Route path="/saga">
-              <SagaPage orderId={null} />
-            </Route>
-            <Route path="/saga/:id">{({ id }) => <SagaPage orderId={id} />}</Route>
-            <Route path="/dashboard">
-              <DashboardPage />
-            </Route>
-            <Route path="/events">
-              <EventsPage />
-            </Route>
-            <Route path="/sagas">
-              <SagasPage />
-            </Route>
-            <Route path="/dead-letters">
-              <DeadLettersPage />
-            </Route>
-            <Route path="/faults">
-              <FaultsPage />
-            </Route>
-            <Route path="/marketing">
-              <MarketingPage />
-            </Route>
-            <Route path="/index.html">
-              <Redirect to="/" />
-            </Route>
-            <Route>
-              <Page title={t("notFound")}>
-                <Empty>{t("notFound.hint")}</Empty>
-              </Page>
-            </Route>
-          </Switch>
-        </Suspense>
+        <Boundary key={rootOf(path)}>
+          <Suspense fallback={<Loading rows={8} />}>
+            <Switch>
+              <Route path="/">
+                <ShopPage />
+              </Route>
+              <Route path="/orders">
+                <OrdersPage />
+              </Route>
+              <Route path="/orders/:id">{({ id }) => <OrderPage key={id} orderId={id} />}</Route>
+              <Route path="/saga">
+                <SagaPage orderId={null} />
+              </Route>
+              <Route path="/saga/:id">{({ id }) => <SagaPage orderId={id} />}</Route>
+              <Route path="/dashboard">
+                <DashboardPage />
+              </Route>
+              <Route path="/events">
+                <EventsPage />
+              </Route>
+              <Route path="/sagas">
+                <SagasPage />
+              </Route>
+              <Route path="/dead-letters">
+                <DeadLettersPage />
+              </Route>
+              <Route path="/faults">
+                <FaultsPage />
+              </Route>
+              <Route path="/marketing">
+                <MarketingPage />
+              </Route>
+              <Route path="/index.html">
+                <Redirect to="/" />
+              </Route>
+              <Route>
+                <Page title={t("notFound")}>
+                  <Empty>{t("notFound.hint")}</Empty>
+                </Page>
+              </Route>
+            </Switch>
+          </Suspense>
+        </Boundary>
       </main>
       <Toasts />
     </div>

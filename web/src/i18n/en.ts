@@ -15,6 +15,8 @@ export const en = {
   "theme.light": "Light theme",
   notFound: "There is no such page",
   "notFound.hint": "Choose one from the menu.",
+  broken: "This page cannot be shown",
+  "broken.hint": "It could not be loaded. It is tried again as soon as the gateway is back.",
   "error.unreachable": "The gateway does not answer. This page goes on by itself as soon as it does.",
   "operate.off": "This gateway does not operate the shop. Start it with CONSOLE_ADMIN=1, as `make run` does.",
 

@@ -16,6 +16,8 @@ export const ja: Catalogue = {
   "theme.light": "ライトテーマ",
   notFound: "ページが見つかりません",
   "notFound.hint": "メニューから選んでください。",
+  broken: "このページを表示できません",
+  "broken.hint": "読み込めませんでした。ゲートウェイが戻り次第、再試行します。",
   "error.unreachable": "ゲートウェイが応答しません。応答しだい、このページは自動的に再開します。",
   "operate.off":
     "このゲートウェイではショップを操作できません。`make run` と同様に CONSOLE_ADMIN=1 で起動してください。",

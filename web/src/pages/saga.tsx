@@ -119,6 +119,7 @@ export default function SagaPage({ orderId }: { orderId: string | null }) {
           </ol>
         </Panel>
         <Panel title={t("saga.recent")} flush>
+          {recent.data && orders.length === 0 && <Empty>{t("orders.empty")}</Empty>}
           <ul className="max-h-96 divide-y divide-line overflow-y-auto">
             {orders.map((each) => (
               <li key={each.orderId}>

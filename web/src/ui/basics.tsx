@@ -150,7 +150,10 @@ export function Empty({ children, action }: { children: ReactNode; action?: Reac
 export function Trouble({ error, retry }: { error: unknown; retry?: () => void }) {
   const { t } = useTexts();
   return (
-    <div role="alert" className="flex items-start gap-3 rounded-md bg-bad-soft px-4 py-3 text-sm text-bad">
+    <div
+      role="alert"
+      className="flex items-start gap-3 rounded-md bg-bad-soft px-4 py-3 text-sm text-bad not-last:mb-4"
+    >
       <AlertTriangle size={16} className="mt-0.5 shrink-0" aria-hidden />
       <div className="min-w-0">
         <p className="break-words">{words(error, t("error.unreachable"))}</p>
@@ -232,7 +235,8 @@ export function Quantity({
   onChange(value: number): void;
 }) {
   const { t } = useTexts();
-  const step = "grid size-8 place-items-center text-dim hover:bg-raised hover:text-text disabled:opacity-40";
+  const step =
+    "grid size-8 focus-visible:-outline-offset-2 place-items-center text-dim hover:bg-raised hover:text-text disabled:opacity-40";
   return (
     <NumberField.Root value={value} min={min} max={max} onValueChange={(chosen) => onChange(chosen ?? min)}>
       <NumberField.Group className="inline-flex overflow-hidden rounded-md border border-strong bg-surface">
@@ -241,7 +245,7 @@ export function Quantity({
         </NumberField.Decrement>
         <NumberField.Input
           aria-label={label}
-          className="w-11 border-x border-line bg-transparent text-center text-sm"
+          className="w-11 border-x border-line bg-transparent text-center text-sm focus-visible:-outline-offset-2"
         />
         <NumberField.Increment aria-label={t("more", { what: label })} className={step}>
           <Plus size={14} aria-hidden />
