@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sagaproof.cli_common import complain
+from sagaproof.cluster import NAMESPACE
 from sagaproof.errors import CommandError
 
 if TYPE_CHECKING:
     from sagaproof.cluster import Cluster
 
 Context = Annotated[str, typer.Option(help="Of the kubeconfig, in place of its current one.", show_default=False)]
+Namespace = Annotated[str, typer.Option(help="Where the shop is in the cluster.")]
 
 app = typer.Typer(
     name="cluster",
@@ -165,19 +167,23 @@ def _reached(eks_cluster: str, region: str) -> Generator[None]:
 
 
 @app.command()
-def down(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+def down(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    namespace: Namespace = NAMESPACE,
+    context: Context = "",
+) -> None:
     """Remove the shop with all its orders, stock and money."""
     from sagaproof import cluster
 
-    if not yes and not typer.confirm(f"remove the namespace {cluster.NAMESPACE} with all data?"):
+    if not yes and not typer.confirm(f"remove the namespace {namespace} with all data?"):
         raise CommandError("nothing was removed")
-    cluster.Cluster().down()
+    cluster.Cluster(namespace, context).down()
     print("removed")
 
 
 @app.command()
-def status() -> None:
+def status(namespace: Namespace = NAMESPACE, context: Context = "") -> None:
     """The shop's pods."""
     from sagaproof import cluster
 
-    print(cluster.Cluster().pods(), end="")
+    print(cluster.Cluster(namespace, context).pods(), end="")
