@@ -87,8 +87,8 @@ def moved(manifest: Manifest, namespace: str = "", suffix: str = "") -> Manifest
 
 
 def text(manifests: Iterable[Manifest]) -> str:
-    """For kubectl. JSON is YAML."""
-    return "\n---\n".join(map(json.dumps, manifests))
+    """For kubectl. JSON is YAML, but what begins with a brace kubectl takes for JSON, which knows no `---`."""
+    return "".join(f"---\n{json.dumps(each)}\n" for each in manifests)
 
 
 def read(said: str) -> list[Manifest]:

@@ -40,6 +40,13 @@ def test_an_overlay_whose_images_are_still_to_be_named_is_not_deployed(capsys: p
     assert images(manifests.render(OVERLAYS / "eks", IMAGES)) == set(IMAGES.values())
 
 
+def test_manifests_are_written_so_that_kubectl_does_not_take_the_first_for_json_and_stumble_at_the_second() -> None:
+    rendered = manifests.render(OVERLAYS / "plain")
+    text = manifests.text(rendered)
+    assert text.startswith("---\n{")
+    assert manifests.read(text) == rendered
+
+
 @pytest.mark.parametrize("address", ["shop/services", "registry.example:5000/services", "shop/services:latest"])
 def test_an_image_that_may_be_another_one_tomorrow_is_refused(address: str) -> None:
     with pytest.raises(CommandError, match="may be another image tomorrow"):
