@@ -11,7 +11,7 @@ SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop logs demo bench compare test-order test-status test-inventory health-check \
+.PHONY: help run stop logs demo bench bench-console pictures compare test-order test-status test-inventory health-check \
 	test test-console test-unit test-integration test-e2e simulate explore mutants prove e2e lint setup setup-dev gen lock clean
 
 help:  ## what there is to say
@@ -34,6 +34,12 @@ bench: setup  ## how fast it is, on a shop of its own: make bench ARGS="--postgr
 
 compare: setup  ## both modes under the same load and kills, side by side (see docs/performance.md)
 	@$(BIN)/python -m bench.compare_main $(ARGS)
+
+bench-console: setup-dev  ## how soon the console shows an event, in a real browser under load (see docs/console.md)
+	@$(BIN)/python -m bench.console $(ARGS)
+
+pictures: setup-dev  ## the README's pictures, taken of a shop of its own
+	@$(BIN)/python -m e2e.pictures
 
 test-order: setup  ## place an order and watch it to its end
 	@$(SAGAPROOF) order product-1

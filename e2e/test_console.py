@@ -133,6 +133,7 @@ def test_an_order_that_waits_is_cancelled_by_its_customer(page: Page, shop: Shop
     expect(page.locator('[data-step="undone"]').first).to_be_visible()
 
 
+@pytest.mark.prove
 def test_a_page_comes_back_by_itself_when_the_gateway_was_killed_and_shows_nothing_twice(
     page: Page, shop: Shop, product: str
 ) -> None:
@@ -162,6 +163,7 @@ def test_the_saga_is_drawn_from_its_table_and_an_undone_order_lights_up_what_was
     shoot(page, "saga")
 
 
+@pytest.mark.prove
 def test_a_service_is_killed_from_the_page_and_the_order_ends_all_the_same(
     page: Page, shop: Shop, product: str
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_service_is_killed_from_the_page_and_the_order_ends_all_the_same(
     shoot(page, "fault")
 
 
+@pytest.mark.prove
 def test_a_dead_letter_is_corrected_on_the_page_and_its_order_goes_on(page: Page, shop: Shop, product: str) -> None:
     order_id = str(uuid4())
     send(shop, event(product, order_id)[:-2], headers(), order_id)

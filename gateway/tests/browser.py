@@ -75,6 +75,7 @@ def visit(page: Page, url: str, name: str) -> None:
 def assert_can_be_read_by_everybody(page: Page, name: str) -> None:
     """By axe's rules, and without being wider than the screen."""
     found: list[dict[str, Any]] = cast("Any", Axe()).run(page).response["violations"]
-    assert [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in _SERIOUS] == [], name
+    serious = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in _SERIOUS]
+    assert serious == [], f"#/{name}: {serious}"
     too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert too_wide == 0, name
+    assert too_wide == 0, f"#/{name} is {too_wide} pixels wider than the screen"

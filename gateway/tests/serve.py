@@ -8,11 +8,17 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from shop.common.v1 import common_pb2
+
 from gateway.tests.conftest import running
+from gateway.tests.reads_double import CANCELLED, COMPLETED
 
 
 async def main() -> None:
     async with running() as stack:
+        late = CANCELLED | {"reason": common_pb2.REASON_CANCELLED_BY_CUSTOMER, "total": COMPLETED["total"]}
+        for outcome in (CANCELLED, COMPLETED, late):
+            stack.status.list_order(**outcome)
         print(stack.http.base_url, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 

@@ -24,7 +24,7 @@ export function ShopPage() {
   const most = Math.max(1, ...(products.data ?? []).map((product) => product.available + product.reserved));
   return (
     <Page title={t("shop.title")} hint={t("shop.hint")}>
-      <div className="grid items-start gap-5 xl:grid-cols-[minmax(0,1fr)_25rem]">
+      <div className="grid grid-cols-[minmax(0,1fr)] items-start gap-5 xl:grid-cols-[minmax(0,1fr)_25rem]">
         <div className="space-y-5">
           {products.isError && <Trouble error={products.error} retry={() => products.refetch()} />}
           {products.isPending && (
