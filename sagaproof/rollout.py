@@ -15,6 +15,8 @@ from sagaproof.cluster import Cluster
 from sagaproof.errors import CommandError
 
 LOOK_EVERY_S = 1.0
+AWAY_WITHIN_S = 30.0
+"""The API server."""
 HOPELESS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
 HOPELESS_AFTER_S = 20.0
 """A Secret may come a little later than its pod, and a registry may be away for a moment."""
@@ -83,7 +85,16 @@ class Rollout:
             time.sleep(LOOK_EVERY_S)  # between two looks at a condition
 
     def _look(self) -> dict[str, Object]:
-        said = self._cluster.kubectl("get", "statefulsets,deployments,jobs,pods", "--output", "json")
+        """Once the API server answers: that it is away for a moment is no reason to take anything back."""
+        deadline = time.monotonic() + AWAY_WITHIN_S
+        while True:
+            try:
+                said = self._cluster.kubectl("get", "statefulsets,deployments,jobs,pods", "--output", "json")
+                break
+            except CommandError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(LOOK_EVERY_S)  # between two looks at a condition
         return {f"{each['kind']}/{each['metadata']['name']}": each for each in json.loads(said)["items"]}
 
     def _tell(self, left: Mapping[str, Progress]) -> None:
