@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Any
 
 from shop.common.v1 import common_pb2
 
@@ -16,9 +17,10 @@ from gateway.tests.reads_double import CANCELLED, COMPLETED
 
 async def main() -> None:
     async with running() as stack:
-        late = CANCELLED | {"reason": common_pb2.REASON_CANCELLED_BY_CUSTOMER, "total": COMPLETED["total"]}
-        for outcome in (CANCELLED, COMPLETED, late):
-            stack.status.list_order(**outcome)
+        stack.status.list_order(**CANCELLED)
+        stack.status.list_order(**COMPLETED)
+        by_customer: dict[str, Any] = {**CANCELLED, "reason": common_pb2.REASON_CANCELLED_BY_CUSTOMER}
+        stack.status.list_order(total=COMPLETED["total"], **by_customer)
         print(stack.http.base_url, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
