@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 import psycopg
 
+from services.engine.postgres_session import connect
+
 CHANNEL = "committed"
 PAYLOAD_MAX_BYTES = 7900
 """PostgreSQL takes less than 8,000."""
@@ -54,7 +56,7 @@ class Listener:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                with contextlib.closing(psycopg.connect(self._url, autocommit=True)) as connection:
+                with contextlib.closing(connect(self._url)) as connection:
                     connection.execute(f"LISTEN {CHANNEL}".encode())
                     self._on_change(None)
                     self._listen(connection)

@@ -16,6 +16,8 @@ from services.engine.store import ConflictError
 CONNECT_WITHIN_S = 5
 LOST_AFTER_S = 10
 """When the server has not acknowledged for so long what was sent to it."""
+ASKS_AFTER_S = 3
+"""Of silence, whether the server's machine is still there: one that has vanished says nothing to who only listens."""
 ROLLBACK = Call(Prepared(b"rollback", b"ROLLBACK", ()))
 
 
@@ -32,6 +34,20 @@ def translated() -> Generator[None]:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
+
+
+def connect(url: str, options: str = "") -> "psycopg.Connection[Any]":
+    """One that notices it when the server is lost, whoever of the two was to speak."""
+    return psycopg.connect(
+        url,
+        autocommit=True,  # transactions begin where we say
+        options=options,
+        connect_timeout=CONNECT_WITHIN_S,
+        tcp_user_timeout=LOST_AFTER_S * 1000,
+        keepalives_idle=ASKS_AFTER_S,
+        keepalives_interval=ASKS_AFTER_S,
+        keepalives_count=LOST_AFTER_S // ASKS_AFTER_S,
+    )
 
 
 class Connection:
@@ -55,14 +71,7 @@ class Connection:
                 raise
 
     def _open(self) -> "Session":
-        connection = psycopg.connect(
-            self._url,
-            autocommit=True,  # transactions begin where we say
-            options=self._options,
-            connect_timeout=CONNECT_WITHIN_S,
-            tcp_user_timeout=LOST_AFTER_S * 1000,
-        )
-        self._session = Session(connection)
+        self._session = Session(connect(self._url, self._options))
         return self._session
 
     def close(self) -> None:

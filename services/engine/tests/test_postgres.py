@@ -1,5 +1,8 @@
 """What only PostgreSQL has: several writers at once, a server that goes away, and news from the other replicas."""
 
+import contextlib
+import os
+import socket
 import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -11,6 +14,7 @@ from sagaproof.postgres import RunningServer, server
 from services.engine import postgres
 from services.engine.migrate import migrate
 from services.engine.postgres import PostgresStore
+from services.engine.postgres_session import LOST_AFTER_S, connect
 from services.engine.retry import TransientError
 from services.engine.store import Changes, ConflictError, StateRow, Timer
 from services.engine.tests.process import eventually
@@ -215,6 +219,16 @@ def test_a_rebuild_keeps_the_other_replicas_out_and_readers_in(one: PostgresStor
 
 
 # A server that goes away
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has these options")
+def test_a_machine_that_vanishes_without_a_word_is_missed_by_whoever_only_listens(url: str) -> None:
+    """As a pod does that is deleted. Only the system can ask whether it is there, so that is told to."""
+    with contextlib.closing(connect(url)) as connection, socket.socket(fileno=os.dup(connection.fileno())) as its:
+        assert its.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert its.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= LOST_AFTER_S / 2
+        assert its.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) <= LOST_AFTER_S / 2
+        assert its.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == LOST_AFTER_S * 1000
 
 
 @pytest.fixture
