@@ -1,10 +1,14 @@
-"""Ports of pods, on this machine: `kubectl port-forward`, started again whenever it ends, as it does with its pod."""
+"""Ports of pods, and the API server, on this machine: by kubectl, which is started again when it ends, as with its pod.
+
+To ask the API server so costs a fraction of what a kubectl for each question does; a shop beside it feels that.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -39,18 +43,24 @@ class Forwards:
 
     def add(self, target: str, ports: Mapping[int, int]) -> None:
         """From now on; `ports`: ours -> the pod's."""
-        command = self._cluster.command("port-forward", target)
-        command += [f"{ours}:{theirs}" for ours, theirs in ports.items()]
-        thread = threading.Thread(target=self._keep, args=(target, command), name=f"forward {target}", daemon=True)
+        both = [f"{ours}:{theirs}" for ours, theirs in ports.items()]
+        self._start(target, self._cluster.command("port-forward", target, *both))
+
+    def api(self, socket: Path) -> None:
+        """The API server, on a socket which nobody else can open."""
+        self._start("api", self._cluster.command("proxy", f"--unix-socket={socket}"))
+
+    def _start(self, name: str, command: Sequence[str]) -> None:
+        thread = threading.Thread(target=self._keep, args=(name, command), name=f"forward {name}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _keep(self, target: str, command: list[str]) -> None:
+    def _keep(self, name: str, command: Sequence[str]) -> None:
         while True:
             with self._lock:
                 if self._ending.is_set():
                     return
                 process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                self._processes[target] = process
+                self._processes[name] = process
             process.wait()
             self._ending.wait(AGAIN_S)

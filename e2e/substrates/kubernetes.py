@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from e2e.substrates.forwards import Forwards
 from e2e.substrates.substrate import CAPABILITIES
 from e2e.waiting import eventually
@@ -68,7 +70,7 @@ def running(mode: Mode, home: Path) -> Generator[Pods]:
     try:
         bring_up(cluster, manifests.render(_overlay(mode, home)), print, UP_WITHIN_S)
         with Forwards(cluster) as forwards:
-            yield Pods(cluster, mode, forwards)
+            yield Pods(cluster, mode, forwards, home)
     finally:
         cluster.down()
 
@@ -102,7 +104,7 @@ class Pods:
     name = "kubernetes"
     can = frozenset(CAPABILITIES)
 
-    def __init__(self, cluster: Cluster, mode: Mode, forwards: Forwards) -> None:
+    def __init__(self, cluster: Cluster, mode: Mode, forwards: Forwards, home: Path) -> None:
         self.cluster = cluster
         self.mode: Mode = mode
         self._stopped: dict[str, set[int]] = {}
@@ -111,6 +113,9 @@ class Pods:
         self._ports: dict[str, tuple[int, int]] = {}
         self._services = [name for name in GRPC_PORTS if mode == "orchestrated" or name != "orchestrator"]
         self.url, self.kafka = self._connect(forwards)
+        forwards.api(home / "api")
+        namespace = f"http://localhost/api/v1/namespaces/{cluster.namespace}"
+        self._api = httpx.Client(base_url=namespace, transport=httpx.HTTPTransport(uds=str(home / "api")))
 
     def _connect(self, forwards: Forwards) -> tuple[str, str]:
         processes = [process for service in self._services for process in self.replicas(service)]
@@ -227,10 +232,7 @@ class Pods:
         Kubernetes waits ever longer before it starts a container that ends again and again; with a new pod it does not.
         """
         service, number = _parts(process)
-        selector = f"app.kubernetes.io/name={service}"
-        found: list[dict[str, Any]] = json.loads(
-            self.cluster.kubectl("get", "pods", "--selector", selector, "--output", "json")
-        )["items"]
+        found = eventually("the API server answers", lambda: self._asked(service), FOUND_WITHIN_S)["items"]
         pods = [each for each in found if service == "gateway" or each["metadata"]["name"].endswith(f"-{number}")]
         for pod in pods:
             for status in pod["status"].get("containerStatuses", []):
@@ -238,6 +240,14 @@ class Pods:
                 if status["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff":
                     self.cluster.kubectl("delete", "pod", pod["metadata"]["name"], "--ignore-not-found", "--wait=false")
         return pods
+
+    def _asked(self, service: str) -> dict[str, Any] | None:
+        """For the list of a service's pods; None while there is no answer."""
+        try:
+            answer = self._api.get("/pods", params={"labelSelector": f"app.kubernetes.io/name={service}"})
+        except httpx.TransportError:
+            return None
+        return answer.json() if answer.is_success else None
 
 
 def _parts(process: str) -> tuple[str, int]:
