@@ -6,6 +6,8 @@ It is a real order, of a customer of its own, so that its money is nobody's; a p
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -23,6 +25,8 @@ ANSWERS_WITHIN_S = 30.0
 ENDS_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.3
 
+T = TypeVar("T")
+
 
 class Smoked(msgspec.Struct, frozen=True):
     """The order, and how long it took to its end."""
@@ -36,12 +40,12 @@ def order(cluster: Cluster) -> Smoked | None:
     [port] = free_ports(1)
     with Forwards(cluster) as forwards, Gateway(f"http://{HOST}:{port}") as gateway:
         forwards.add("service/gateway", {port: GATEWAY_PORT})
-        product = _cheapest(gateway)
+        product = once_it_answers(lambda: _cheapest(gateway))
         if product is None:
             return None
         began = time.monotonic()
-        user = f"smoke-{uuid4()}"
-        answer = gateway.place([(product.product_id, 1)], user=user, key=str(uuid4()))
+        user, key = f"smoke-{uuid4()}", str(uuid4())
+        answer = once_it_answers(lambda: gateway.place([(product.product_id, 1)], user=user, key=key))
         order_id = accepted_decoder.decode(answer).order_id
         last = "PENDING"
         for document in gateway.watch(order_id, within_s=ENDS_WITHIN_S):
@@ -55,15 +59,18 @@ def order(cluster: Cluster) -> Smoked | None:
 
 
 def _cheapest(gateway: Gateway) -> Product | None:
-    """Of what is in stock, once the gateway answers and inventory behind it."""
+    """Of what is in stock."""
+    there = [each for each in products_decoder.decode(gateway.products()) if each.available]
+    return min(there, key=lambda each: each.price.amount_minor, default=None)
+
+
+def once_it_answers(call: Callable[[], T]) -> T:
+    """What it gives, asked again for a while, as any client does that is told 503. Raises CommandError."""
     deadline = time.monotonic() + ANSWERS_WITHIN_S
     while True:
         try:
-            found = products_decoder.decode(gateway.products())
+            return call()
         except (Unreachable, Refused) as error:
             if time.monotonic() > deadline:
                 raise CommandError(f"no smoke order could be placed: {error.line}", error.details) from error
             time.sleep(LOOK_EVERY_S)  # between two looks at a condition
-        else:
-            there = [each for each in found if each.available]
-            return min(there, key=lambda each: each.price.amount_minor, default=None)

@@ -12,8 +12,9 @@ from sagaproof import manifests
 from sagaproof.cli import main
 from sagaproof.cluster import OVERLAYS
 from sagaproof.deploy import shown
-from sagaproof.errors import CommandError
+from sagaproof.errors import CommandError, Refused, Unreachable
 from sagaproof.rollout import Progress, progress
+from sagaproof.smoke import once_it_answers
 
 DIGEST = "sha256:" + "1" * 64
 IMAGES = {name: f"registry.example:5000/shop/{name}@{DIGEST}" for name in ("services", "gateway")}
@@ -93,6 +94,22 @@ def test_an_overlay_in_two_namespaces_is_refused(tmp_path: Path) -> None:
     (tmp_path / "kustomization.yaml").write_text("resources: [some.yaml]\n")
     with pytest.raises(CommandError, match="one namespace, and names here, there"):
         manifests.namespace_of(manifests.render(tmp_path))
+
+
+def test_a_gateway_that_says_503_is_asked_again_before_a_deployment_is_taken_back() -> None:
+    answers: list[Exception | bytes] = [
+        Unreachable("nothing answers"),
+        Refused("the order service does not answer"),
+        b"{}",
+    ]
+
+    def call() -> bytes:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert once_it_answers(call) == b"{}"
 
 
 def workload(kind: str, wanted: int, **status: int) -> dict[str, Any]:
