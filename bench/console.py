@@ -165,7 +165,6 @@ def on_the_screen(
     """Milliseconds from an event's time, of those of one type, which alone is shown, or of all."""
     page.add_init_script(ROWS)
     visit(page, shop.url, "events")
-    page.reload()
     if kind:
         page.get_by_role("combobox", name="Type").click()
         page.get_by_role("option", name=kind).click()
@@ -230,7 +229,7 @@ def main() -> None:
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="sagaproof-console-"))
     try:
-        with started(folder, state_home(os.environ) / "kafka", 1, [], {}) as (shop, _):
+        with started(folder / "home", state_home(os.environ) / "kafka", 1, [], {}) as (shop, _):
             measure(shop, asked.rate, asked.seconds, lambda line: print(line, flush=True))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

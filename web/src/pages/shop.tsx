@@ -24,8 +24,8 @@ export function ShopPage() {
   const most = Math.max(1, ...(products.data ?? []).map((product) => product.available + product.reserved));
   return (
     <Page title={t("shop.title")} hint={t("shop.hint")}>
-      <div className="grid grid-cols-[minmax(0,1fr)] items-start gap-5 xl:grid-cols-[minmax(0,1fr)_25rem]">
-        <div className="space-y-5">
+      <div className="grid grid-cols-[minmax(0,1fr)] items-start gap-5 xl:grid-cols-[minmax(0,1fr)_25rem] xl:grid-rows-[auto_1fr]">
+        <div>
           {products.isError && <Trouble error={products.error} retry={() => products.refetch()} />}
           {products.isPending && (
             <Panel>
@@ -48,8 +48,6 @@ export function ShopPage() {
               />
             ))}
           </ul>
-          <Guide />
-          <Newest />
         </div>
         <OrderForm
           products={products.data ?? []}
@@ -59,6 +57,10 @@ export function ShopPage() {
           setUser={setUser}
           clear={() => setCart({})}
         />
+        <div className="space-y-5">
+          <Guide />
+          <Newest />
+        </div>
       </div>
     </Page>
   );
@@ -253,7 +255,7 @@ function OrderForm({ products, cart, put, user, setUser, clear }: OrderFormProps
           {t("cart.title")}
         </span>
       }
-      className="xl:sticky xl:top-5"
+      className="xl:sticky xl:top-5 xl:col-start-2 xl:row-span-2 xl:row-start-1"
     >
       <form
         className="space-y-4"
