@@ -42,7 +42,7 @@ def ask(cluster: Cluster, rest_within_s: float, deadline_s: float, order_id: str
         order_id,
     )
     last = ""
-    with _running(cluster, _pod(services["order"]["spec"]["template"]["spec"], asked)) as lines:
+    with _running(cluster, pod(services["order"]["spec"]["template"]["spec"], asked)) as lines:
         for last in lines:
             try:
                 said = _said.decode(last)
@@ -97,7 +97,7 @@ def _wait_until_started(cluster: Cluster, name: str) -> None:
         time.sleep(LOOK_EVERY_S)  # between two looks at a condition
 
 
-def _pod(service: dict[str, Any], asked: Asked) -> dict[str, Any]:
+def pod(service: dict[str, Any], asked: Asked) -> dict[str, Any]:
     """service: the spec of the pods of one, whose image, settings and confinement this has too"""
     [container] = service["containers"]
     password = {"secretKeyRef": {"name": OPERATOR, "key": "password", "optional": True}}
