@@ -2,7 +2,6 @@
 """The shop on a Kubernetes: up, down, status. See docs/kubernetes.md."""
 
 import os
-import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -159,10 +158,8 @@ def _reached(eks_cluster: str, region: str) -> Generator[None]:
         from sagaproof import eks
     except ImportError:
         raise CommandError("AWS' package is not here: make setup-dev installs it") from None
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        file.write(eks.kubeconfig(eks_cluster, region))
-        file.flush()
-        os.environ["KUBECONFIG"] = file.name
+    with eks.kubeconfig_file(eks_cluster, region) as path:
+        os.environ["KUBECONFIG"] = str(path)
         yield
 
 

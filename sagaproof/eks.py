@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
+import tempfile
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -18,7 +23,35 @@ from sagaproof.errors import CommandError
 
 SIGNED_FOR_S = 60
 """The authenticator refuses a signature for longer; the token itself is good for 15 minutes."""
+RENEWED_EVERY_S = 300.0
 PREFIX = "k8s-aws-v1."
+
+
+@contextmanager
+def kubeconfig_file(cluster: str, region: str, renewed_every_s: float = RENEWED_EVERY_S) -> Generator[Path]:
+    """The same in a file, with a new token from time to time: a deployment may take longer than one is good for.
+
+    Raises CommandError with AWS' words where there is no first one.
+    """
+    ending = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="sagaproof-eks-") as folder:
+        path = Path(folder) / "kubeconfig"
+        path.write_text(kubeconfig(cluster, region))
+
+        def renew() -> None:
+            while not ending.wait(renewed_every_s):
+                with suppress(CommandError):  # the one that is there is good for a while
+                    fresh = path.with_suffix(".fresh")
+                    fresh.write_text(kubeconfig(cluster, region))
+                    fresh.replace(path)
+
+        thread = threading.Thread(target=renew, name="EKS token", daemon=True)
+        thread.start()
+        try:
+            yield path
+        finally:
+            ending.set()
+            thread.join()
 
 
 def kubeconfig(cluster: str, region: str) -> str:

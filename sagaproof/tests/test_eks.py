@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from e2e.waiting import eventually
 from sagaproof import eks
 from sagaproof.errors import CommandError
 
@@ -65,6 +67,17 @@ def test_a_token_for_another_cluster_has_another_signature(cluster: dict[str, An
     created("other")
     tokens = {json.loads(eks.kubeconfig(name, REGION))["users"][0]["user"]["token"] for name in ("shop", "other")}
     assert len(tokens) == 2
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_deployment_that_takes_longer_than_a_token_gets_another_one() -> None:
+    def token(path: Path) -> str:
+        return json.loads(path.read_text())["users"][0]["user"]["token"]
+
+    with eks.kubeconfig_file("shop", REGION, renewed_every_s=0.1) as path:
+        first = token(path)
+        eventually("it is signed anew, a second later at the earliest", lambda: token(path) != first, 20)
+    assert not path.exists()
 
 
 @pytest.mark.usefixtures("cluster")
