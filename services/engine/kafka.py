@@ -215,7 +215,7 @@ class KafkaIntake:
             while not self._stopping.is_set():
                 self._take()
                 self._keep_up()
-                if self._refused:
+                if self._refused and not self._stopping.is_set():
                     self._join_again()
         except Exception as error:
             log.exception("intake ended")

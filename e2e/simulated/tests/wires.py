@@ -146,6 +146,10 @@ class KafkaMember:
         self._intake.done(handled)
         self._intake.close(CLOSE_WITHIN_S)
 
+    def die(self) -> None:
+        """Without a word to the group."""
+        self._intake.stop()
+
 
 class KafkaWire:
     """`run` makes the names of groups this wire's own: the broker is shared, its topics are not empty."""
@@ -153,9 +157,14 @@ class KafkaWire:
     def __init__(self, bootstrap_servers: str) -> None:
         self._kafka = {"bootstrap.servers": bootstrap_servers}
         self._run = uuid4().hex[:8]
+        self._members: dict[tuple[str, int], KafkaMember] = {}
 
     def publisher(self) -> Publisher:
         return KafkaPublisher(self._kafka, "order")
 
     def join(self, group: str, topics: Sequence[str], ordinal: int = 0) -> Member:
-        return KafkaMember(self._kafka, f"{group}-{self._run}", topics, ordinal)
+        before = self._members.get((group, ordinal))
+        if before is not None:
+            before.die()
+        member = self._members[group, ordinal] = KafkaMember(self._kafka, f"{group}-{self._run}", topics, ordinal)
+        return member
