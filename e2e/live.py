@@ -6,7 +6,6 @@ JSON, how to reach Kafka is in the environment as for the services, and what com
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Sequence
@@ -23,7 +22,7 @@ from e2e.large.one import OfOrder
 from e2e.large.spill import Spill
 from e2e.reading import Addresses
 from e2e.recorder import NotAtRest, read
-from services.engine.kafka_access import KafkaSettings
+from services.engine.kafka_access import AccessRefused, KafkaSettings
 from services.engine.settings import read as read_settings
 from services.topics import TOPICS
 
@@ -88,16 +87,17 @@ def _unreadable() -> Generator[None]:
 
 def main(arguments: Sequence[str]) -> int:
     asked = msgspec.json.decode(arguments[0], type=Asked)
-    kafka = read_settings(KafkaSettings, os.environ).kafka
-    shop = Addresses(kafka, asked.public, asked.admin)
+    settings = read_settings(KafkaSettings)
+    shop = Addresses(settings.kafka, asked.public, asked.admin)
     try:
+        settings.check_access()
         if asked.order_id:
             _say(Said(story=explain(shop, asked.order_id, deadline_s=asked.deadline_s)))
         else:
             within_s, deadline_s = asked.rest_within_s, asked.deadline_s
             found = check(shop, rest_within_s=within_s, deadline_s=deadline_s, tell=lambda line: _say(Said(told=line)))
             _say(Said(verdict=found))
-    except NotKnown as error:
+    except (NotKnown, AccessRefused) as error:
         _say(Said(not_known=str(error)))
     return 0
 

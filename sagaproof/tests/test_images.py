@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BUILD_WITHIN_S = 900
 IMAGES = ["services", "gateway"]
+ASKED = '{"public": {}, "admin": {}, "rest_within_s": 0, "deadline_s": 30}'
 CONFINED = ["--rm", "--read-only", "--cap-drop", "ALL", "--network", "none"]
 
 
@@ -67,6 +68,7 @@ def test_an_image_runs_as_nobody_and_says_what_it_is(image: str) -> None:
         *(("services", [f"services.{name}"], "wrong settings in the environment") for name in ("order", "status")),
         ("services", ["sagaproof.topics"], "wrong settings in the environment"),
         ("services", ["services.engine.migrate"], "cannot migrate"),
+        ("services", ["e2e.live", ASKED], "wrong settings in the environment"),
         ("gateway", [], "gateway: PORT='none'"),
     ],
 )
