@@ -69,8 +69,15 @@ export class EventLog {
   /** Many events that come together are one change of the page. */
   flush(): void {
     this.#flushing = false;
-    const merged = [...this.#incoming.reverse(), ...this.#events].sort(newestFirst);
+    const incoming = this.#incoming.sort(newestFirst);
     this.#incoming = [];
+    const oldest = incoming.at(-1);
+    if (!oldest) return;
+    // What has come is new, but for a few: only so many of those that were there are put in order again.
+    const place = this.#events.findIndex((event) => newestFirst(oldest, event) < 0);
+    const newer = place < 0 ? this.#events.length : place;
+    const head = [...incoming, ...this.#events.slice(0, newer)].sort(newestFirst);
+    const merged = head.concat(this.#events.slice(newer));
     for (const event of merged.splice(EVENTS_MAX)) this.#ids.delete(event.id);
     this.#events = merged;
     this.#publish({});

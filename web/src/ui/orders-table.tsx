@@ -12,16 +12,16 @@ export function OrdersTable({ orders }: { orders: readonly OrderSummary[] }) {
   const { t, of, language } = useTexts();
   const isOfOne = new Set(orders.map((order) => order.userId)).size === 1;
   return (
-    <div className="overflow-x-auto">
+    <div className="@container overflow-x-auto">
       <table className="w-full text-sm">
         <thead className="border-b border-line">
           <tr>
             <th className={HEAD}>{t("order")}</th>
             <th className={HEAD}>{t("status")}</th>
-            <th className={`${HEAD} max-sm:hidden`}>{t("items")}</th>
+            <th className={`${HEAD} @max-md:hidden`}>{t("items")}</th>
             <th className={`${HEAD} text-right`}>{t("total")}</th>
-            <th className={`${HEAD} max-md:hidden`}>{t("delivery")}</th>
-            <th className={`${HEAD} max-md:hidden`}>{t("placed")}</th>
+            <th className={`${HEAD} @max-3xl:hidden`}>{t("delivery")}</th>
+            <th className={`${HEAD} @max-3xl:hidden`}>{t("placed")}</th>
           </tr>
         </thead>
         <tbody className="divide-y divide-line">
@@ -40,14 +40,14 @@ export function OrdersTable({ orders }: { orders: readonly OrderSummary[] }) {
               <td className={CELL}>
                 <StatusBadge status={order.status} reason={order.reason} />
               </td>
-              <td className={`${CELL} max-sm:hidden`}>
+              <td className={`${CELL} @max-md:hidden`}>
                 {order.items.map((item) => `${item.quantity} × ${item.productId}`).join(", ")}
               </td>
               <td className={`${CELL} text-right`}>{order.total ? money(order.total, language) : "–"}</td>
-              <td className={`${CELL} whitespace-nowrap text-dim max-md:hidden`}>
+              <td className={`${CELL} whitespace-nowrap text-dim @max-3xl:hidden`}>
                 {of("delivery", order.delivery) || "–"}
               </td>
-              <td className={`${CELL} whitespace-nowrap text-dim max-md:hidden`}>
+              <td className={`${CELL} whitespace-nowrap text-dim @max-3xl:hidden`}>
                 {recent(order.createdAt, language)}
               </td>
             </tr>
