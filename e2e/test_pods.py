@@ -1,6 +1,7 @@
 """On Kubernetes, every service and the gateway lose one pod after the other under load, and no client sees an error.
 
-The customers are inside the cluster and never try again: whatever is retried, the gateway has retried.
+The customers are inside the cluster and never try again: whatever is retried, the gateway has retried. How many orders
+they placed is in the JUnit file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pytest
 
 from e2e.history import Accepted
 from e2e.judging import judge
+from e2e.report import HISTORY
 from e2e.substrates import choice
 
 if TYPE_CHECKING:
@@ -51,16 +53,20 @@ def deployed(pods: Pods) -> Iterator[Deployed]:
 
 
 @pytest.mark.timeout(TEST_WITHIN_S)
-def test_a_rolling_restart_of_everything_is_seen_by_no_client(pods: Pods, deployed: Deployed) -> None:
-    _assert_nobody_sees(lambda: pods.restart_all(BACK_WITHIN_S), pods, deployed)
+def test_a_rolling_restart_of_everything_is_seen_by_no_client(
+    request: pytest.FixtureRequest, pods: Pods, deployed: Deployed
+) -> None:
+    _assert_nobody_sees(lambda: pods.restart_all(BACK_WITHIN_S), pods, deployed, request.node)
 
 
 @pytest.mark.timeout(TEST_WITHIN_S)
-def test_the_eviction_of_every_pod_is_seen_by_no_client(pods: Pods, deployed: Deployed) -> None:
-    _assert_nobody_sees(lambda: pods.evict_all(BACK_WITHIN_S), pods, deployed)
+def test_the_eviction_of_every_pod_is_seen_by_no_client(
+    request: pytest.FixtureRequest, pods: Pods, deployed: Deployed
+) -> None:
+    _assert_nobody_sees(lambda: pods.evict_all(BACK_WITHIN_S), pods, deployed, request.node)
 
 
-def _assert_nobody_sees(what_is_done: Callable[[], None], pods: Pods, shop: Deployed) -> None:
+def _assert_nobody_sees(what_is_done: Callable[[], None], pods: Pods, shop: Deployed, test: pytest.Item) -> None:
     from e2e.substrates import kubernetes  # noqa: PLC0415
     from e2e.substrates.inside import Customers  # noqa: PLC0415
 
@@ -71,10 +77,11 @@ def _assert_nobody_sees(what_is_done: Callable[[], None], pods: Pods, shop: Depl
         customers.wait_for(ORDERS)
     slowest_ms = max(order["ms"] for order in customers.orders)
     took_s = time.time() - began_us / 1e6
-    print(f"{len(customers.orders)} orders in {took_s:.0f} s, the slowest answer took {slowest_ms} ms")
+    test.user_properties += [("orders", len(customers.orders)), ("seconds", round(took_s)), ("slowest_ms", slowest_ms)]
     assert [order for order in customers.orders if "error" in order] == []
     history = shop.history()
     history.accepted |= {order["id"]: _accepted(order) for order in customers.orders}
+    test.stash[HISTORY] = history
     judge(history, None, began_us)
 
 
