@@ -46,6 +46,12 @@ class Forwards:
         both = [f"{ours}:{theirs}" for ours, theirs in ports.items()]
         self._start(target, self._cluster.command("port-forward", target, *both))
 
+    def renew(self, target: str) -> None:
+        """Its pod has lived again: a kubectl that saw the end may take connections from then on, and lead nowhere."""
+        with self._lock:
+            if target in self._processes:
+                self._processes[target].terminate()
+
     def api(self, socket: Path) -> None:
         """The API server, on a socket which nobody else can open."""
         self._start("api", self._cluster.command("proxy", f"--unix-socket={socket}"))

@@ -112,6 +112,7 @@ class Pods:
         """Process -> pod -> how often its container was started."""
         self._ports: dict[str, tuple[int, int]] = {}
         self._services = [name for name in GRPC_PORTS if mode == "orchestrated" or name != "orchestrator"]
+        self._forwards = forwards
         self.url, self.kafka = self._connect(forwards)
         forwards.api(home / "api")
         namespace = f"http://localhost/api/v1/namespaces/{cluster.namespace}"
@@ -124,10 +125,10 @@ class Pods:
             service, _ = _parts(process)
             public, admin = self._ports[process] = ports.pop(), ports.pop()
             listens = GRPC_PORTS[service]
-            forwards.add(f"pod/{_pod(process)}", {public: listens, admin: listens + ADMIN_OFFSET})
+            forwards.add(_target(process), {public: listens, admin: listens + ADMIN_OFFSET})
         gateway = ports.pop()
-        forwards.add("deployment/gateway", {gateway: 8080})
-        forwards.add("pod/kafka-0", {KAFKA_PORT: KAFKA_PORT})
+        forwards.add(_target("gateway"), {gateway: 8080})
+        forwards.add(_target("kafka"), {KAFKA_PORT: KAFKA_PORT})
         return f"http://127.0.0.1:{gateway}", f"127.0.0.1:{KAFKA_PORT}"
 
     @property
@@ -234,11 +235,15 @@ class Pods:
         service, number = _parts(process)
         found = eventually("the API server answers", lambda: self._asked(service), FOUND_WITHIN_S)["items"]
         pods = [each for each in found if service == "gateway" or each["metadata"]["name"].endswith(f"-{number}")]
+        lives = self._lives.setdefault(process, {})
+        before = sum(lives.values())
         for pod in pods:
             for status in pod["status"].get("containerStatuses", []):
-                self._lives.setdefault(process, {})[pod["metadata"]["uid"]] = status["restartCount"] + 1
+                lives[pod["metadata"]["uid"]] = status["restartCount"] + 1
                 if status["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff":
                     self.cluster.kubectl("delete", "pod", pod["metadata"]["name"], "--ignore-not-found", "--wait=false")
+        if sum(lives.values()) > before > 0:
+            self._forwards.renew(_target(process))
         return pods
 
     def _asked(self, service: str) -> dict[str, Any] | None:
@@ -260,3 +265,8 @@ def _parts(process: str) -> tuple[str, int]:
 def _pod(process: str) -> str:
     service, number = _parts(process)
     return f"{service}-{number}"
+
+
+def _target(process: str) -> str:
+    """What its ports are forwarded from."""
+    return "deployment/gateway" if process == "gateway" else f"pod/{_pod(process)}"
