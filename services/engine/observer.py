@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
 
 from services.engine.kafka import LIBRDKAFKA_LOG
@@ -23,10 +23,13 @@ class KafkaObserver:
     """Looks at the broker. May be used from any thread."""
 
     def __init__(self, kafka: Mapping[str, Any], group: str, topics: Sequence[str]) -> None:
-        self._group = group
         self._topics = topics
+        patient = {**kafka, "reconnect.backoff.max.ms": 1000, "logger": LIBRDKAFKA_LOG}
         # Its types are not complete.
-        self._admin: Any = AdminClient({**kafka, "reconnect.backoff.max.ms": 1000, "logger": LIBRDKAFKA_LOG})
+        self._admin: Any = AdminClient(patient)
+        # Knows the group's offsets without being a member. The admin client can be asked for them too, but after the
+        # broker was away it is never answered again, and may end the process (librdkafka 2.16.1).
+        self._offsets = Consumer({**patient, "group.id": group, "enable.auto.commit": False})
 
     def ping(self, timeout_s: float) -> None:
         """Raises TransientError if the broker does not answer."""
@@ -37,9 +40,7 @@ class KafkaObserver:
         found = self._list_topics(timeout_s)
         partitions = [TopicPartition(t, p) for t in self._topics if t in found for p in found[t].partitions]
         try:
-            asked = ConsumerGroupTopicPartitions(self._group, partitions)
-            groups = self._admin.list_consumer_group_offsets([asked], request_timeout=timeout_s)
-            committed = groups[self._group].result().topic_partitions
+            committed = self._offsets.committed(partitions, timeout=timeout_s)
             ends = self._admin.list_offsets({p: OffsetSpec.latest() for p in partitions}, request_timeout=timeout_s)
             return sorted(Position(p.topic, p.partition, max(0, p.offset), ends[p].result().offset) for p in committed)
         except KafkaException as error:
