@@ -139,8 +139,11 @@ def running(mode: Mode, home: Path) -> Generator[Compose]:
         DockerCompose(ROOT, build="SERVICES_IMAGE" not in os.environ, wait=False),
     ):
         site = Compose(mode, project, prefix, port)
-        for process in [*site.services, "gateway"]:
-            eventually(f"{process} is up", lambda p=process: site.is_up(p), UP_WITHIN_S)
+        try:
+            for process in [*site.services, "gateway"]:
+                eventually(f"{process} is up", lambda p=process: site.is_up(p), UP_WITHIN_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{site.logs()}") from error
         yield site
 
 
