@@ -142,6 +142,9 @@ def _wait_for_rest(shop: Addresses, within_s: float, tell: Told) -> Mode:
                 for service, stub in admins.items()
             }
             behind = [f"{service} is {info.lag} records behind" for service, info in infos.items() if info.lag]
+            behind += [
+                f"{service} does not know how far it is" for service, info in infos.items() if not info.positions
+            ]
             request = lists.ListOrdersRequest(filter=lists.OrderFilter(phase=lists.PHASE_OPEN), limit=1)
             if status.ListOrders(request, timeout=RPC_WITHIN_S, wait_for_ready=True).orders:
                 behind.append("orders are open")

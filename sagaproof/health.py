@@ -62,7 +62,7 @@ def _service(places: Places, service: str) -> Health:
         live,
         pid=info.pid,
         restarts=_restarts(places, service),
-        lag=info.lag,
+        lag=info.lag if info.positions else None,
         up_s=round(up.total_seconds()),
         version=info.version,
         paused=info.paused,
