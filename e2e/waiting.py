@@ -11,13 +11,15 @@ LOOK_EVERY_S = 0.05
 T = TypeVar("T")
 
 
-def eventually(what: str, probe: Callable[[], T | None], within_s: float, every_s: float = LOOK_EVERY_S) -> T:
-    """The first result of `probe` that is true; AssertionError with `what` after `within_s`."""
+def eventually(
+    what: str | Callable[[], str], probe: Callable[[], T | None], within_s: float, every_s: float = LOOK_EVERY_S
+) -> T:
+    """The first result of `probe` that is true; AssertionError with `what`, as it is then, after `within_s`."""
     deadline = time.monotonic() + within_s
     while True:
         result = probe()
         if result:
             return result
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within_s} s: {what}")
+            raise AssertionError(f"not within {within_s} s: {what if isinstance(what, str) else what()}")
         time.sleep(every_s)  # between two looks at a condition

@@ -76,35 +76,39 @@ class Clients:
     def ask(self, call: Callable[[], T]) -> T:
         """Its answer, when whoever is asked is there again. Raises grpc.RpcError for what does not pass."""
 
+        last = ""
+
         def answer() -> list[T] | None:
+            nonlocal last
             try:
                 return [call()]
             except grpc.RpcError as error:
-                if error.code() in AWAY:
-                    return None
-                raise
+                if error.code() not in AWAY:
+                    raise
+                last = f"{error.code().name} {error.details()}"
+                return None
 
-        return eventually("an RPC is answered", answer, ANSWERED_WITHIN_S)[0]
+        return eventually(lambda: f"an RPC is answered; last: {last}", answer, ANSWERED_WITHIN_S)[0]
 
     def _http_answer(self, method: str, path: str, fine: tuple[int, ...], **request: Any) -> httpx.Response:
-        def answer() -> httpx.Response | None:
+        last = ""
+
+        def answer() -> list[httpx.Response] | None:
+            nonlocal last
             try:
                 found = self._http.request(method, path, **request)
-            except httpx.TransportError:
+            except httpx.TransportError as error:
+                last = f"{type(error).__name__} {error}"
                 return None
             if found.status_code == 503:
+                last = f"503 {found.text}"
                 return None
             assert found.status_code in fine, f"{method} {path}: {found.status_code} {found.text}"
-            return found
+            return [found]  # as an answer of 409 is not true by itself
 
-        return eventually(f"{method} {path} is answered", lambda: _one(answer()), ANSWERED_WITHIN_S)[0]
+        return eventually(lambda: f"{method} {path} is answered; last: {last}", answer, ANSWERED_WITHIN_S)[0]
 
     def _channel(self, address: str) -> grpc.Channel:
         if address not in self._channels:
             self._channels[address] = grpc.insecure_channel(address, options=RECONNECT)
         return self._channels[address]
-
-
-def _one(answer: httpx.Response | None) -> list[httpx.Response] | None:
-    """In a list, as an answer of 409 is not true by itself."""
-    return None if answer is None else [answer]

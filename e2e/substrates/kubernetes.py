@@ -14,8 +14,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from e2e.substrates.forwards import Forwards
 from e2e.substrates.substrate import CAPABILITIES
 from e2e.waiting import eventually
@@ -69,8 +67,8 @@ def running(mode: Mode, home: Path) -> Generator[Pods]:
     cluster.down()
     try:
         bring_up(cluster, manifests.render(_overlay(mode, home)), print, UP_WITHIN_S)
-        with Forwards(cluster) as forwards:
-            yield Pods(cluster, mode, forwards, home)
+        with Forwards(cluster, home / "api") as forwards:
+            yield Pods(cluster, mode, forwards)
     finally:
         cluster.down()
 
@@ -104,7 +102,7 @@ class Pods:
     name = "kubernetes"
     can = frozenset(CAPABILITIES)
 
-    def __init__(self, cluster: Cluster, mode: Mode, forwards: Forwards, home: Path) -> None:
+    def __init__(self, cluster: Cluster, mode: Mode, forwards: Forwards) -> None:
         self.cluster = cluster
         self.mode: Mode = mode
         self._stopped: dict[str, set[int]] = {}
@@ -114,9 +112,6 @@ class Pods:
         self._services = [name for name in GRPC_PORTS if mode == "orchestrated" or name != "orchestrator"]
         self._forwards = forwards
         self.url, self.kafka = self._connect(forwards)
-        forwards.api(home / "api")
-        namespace = f"http://localhost/api/v1/namespaces/{cluster.namespace}"
-        self._api = httpx.Client(base_url=namespace, transport=httpx.HTTPTransport(uds=str(home / "api")))
 
     def _connect(self, forwards: Forwards) -> tuple[str, str]:
         processes = [process for service in self._services for process in self.replicas(service)]
@@ -125,10 +120,10 @@ class Pods:
             service, _ = _parts(process)
             public, admin = self._ports[process] = ports.pop(), ports.pop()
             listens = GRPC_PORTS[service]
-            forwards.add(_target(process), {public: listens, admin: listens + ADMIN_OFFSET})
+            forwards.add(_pod(process), {public: listens, admin: listens + ADMIN_OFFSET})
         gateway = ports.pop()
-        forwards.add(_target("gateway"), {gateway: 8080})
-        forwards.add(_target("kafka"), {KAFKA_PORT: KAFKA_PORT})
+        forwards.add("gateway", {gateway: 8080})
+        forwards.add(_pod("kafka"), {KAFKA_PORT: KAFKA_PORT})
         return f"http://127.0.0.1:{gateway}", f"127.0.0.1:{KAFKA_PORT}"
 
     @property
@@ -233,26 +228,20 @@ class Pods:
         Kubernetes waits ever longer before it starts a container that ends again and again; with a new pod it does not.
         """
         service, number = _parts(process)
-        found = eventually("the API server answers", lambda: self._asked(service), FOUND_WITHIN_S)["items"]
+        (found,) = eventually("the API server answers", lambda: self._asked(service), FOUND_WITHIN_S)
         pods = [each for each in found if service == "gateway" or each["metadata"]["name"].endswith(f"-{number}")]
         lives = self._lives.setdefault(process, {})
-        before = sum(lives.values())
         for pod in pods:
             for status in pod["status"].get("containerStatuses", []):
                 lives[pod["metadata"]["uid"]] = status["restartCount"] + 1
                 if status["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff":
                     self.cluster.kubectl("delete", "pod", pod["metadata"]["name"], "--ignore-not-found", "--wait=false")
-        if sum(lives.values()) > before > 0:
-            self._forwards.renew(_target(process))
         return pods
 
-    def _asked(self, service: str) -> dict[str, Any] | None:
-        """For the list of a service's pods; None while there is no answer."""
-        try:
-            answer = self._api.get("/pods", params={"labelSelector": f"app.kubernetes.io/name={service}"})
-        except httpx.TransportError:
-            return None
-        return answer.json() if answer.is_success else None
+    def _asked(self, service: str) -> list[list[dict[str, Any]]]:
+        """One list of pods, which may be none; no list while there is no answer."""
+        pods = self._forwards.pods(service)
+        return [] if pods is None else [pods]
 
 
 def _parts(process: str) -> tuple[str, int]:
@@ -265,8 +254,3 @@ def _parts(process: str) -> tuple[str, int]:
 def _pod(process: str) -> str:
     service, number = _parts(process)
     return f"{service}-{number}"
-
-
-def _target(process: str) -> str:
-    """What its ports are forwarded from."""
-    return "deployment/gateway" if process == "gateway" else f"pod/{_pod(process)}"
