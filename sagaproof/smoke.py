@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 from uuid import uuid4
 
@@ -38,8 +40,12 @@ class Smoked(msgspec.Struct, frozen=True):
 def order(cluster: Cluster) -> Smoked | None:
     """Places it and follows it until it is COMPLETED; None if nothing is in stock. Raises CommandError."""
     [port] = free_ports(1)
-    with Forwards(cluster) as forwards, Gateway(f"http://{HOST}:{port}") as gateway:
-        forwards.add("service/gateway", {port: GATEWAY_PORT})
+    with (
+        TemporaryDirectory() as folder,
+        Forwards(cluster, Path(folder) / "api") as forwards,
+        Gateway(f"http://{HOST}:{port}") as gateway,
+    ):
+        forwards.add("gateway", {port: GATEWAY_PORT})
         product = once_it_answers(lambda: _cheapest(gateway))
         if product is None:
             return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -57,7 +57,7 @@ class Forwards:
         self._api.close()
 
     def add(self, name: str, ports: Mapping[int, int]) -> None:
-        """From now on; `name`: of the pod, or of the Deployment that has one. `ports`: ours -> the pod's."""
+        """From now on; `name`: of a pod, or of a Deployment, for one of its pods. `ports`: ours -> the pod's."""
         self._start(name, self._keep, name, [f"{ours}:{theirs}" for ours, theirs in ports.items()])
 
     def pods(self, service: str = "") -> list[dict[str, Any]] | None:
@@ -97,15 +97,15 @@ class Forwards:
                         break
 
 
-def _lives(pods: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, _Life]]:
-    """By the name of the pod, and by what its label says."""
+def _lives(pods: Sequence[Mapping[str, Any]]) -> Sequence[tuple[str, _Life]]:
+    """By the name of the pod, and by what its label says; who is ready comes last."""
+    found: list[tuple[str, _Life]] = []
     for pod in pods:
         metadata, status = pod["metadata"], pod["status"]
         if "deletionTimestamp" not in metadata and (containers := status.get("containerStatuses")):
-            container = containers[0]
-            life = _Life(metadata["name"], container.get("containerID", ""), container["ready"])
-            yield metadata["name"], life
-            yield metadata["labels"][NAME_LABEL], life
+            life = _Life(metadata["name"], containers[0].get("containerID", ""), containers[0]["ready"])
+            found += [(metadata["name"], life), (metadata["labels"][NAME_LABEL], life)]
+    return sorted(found, key=lambda each: each[1].is_ready)
 
 
 @contextmanager
