@@ -1,6 +1,6 @@
 """On Kubernetes, a deployment that fails leaves the shop as it was, and one that is refused has not begun.
 
-In a namespace of its own, deployed by what `sagaproof cluster up` calls. Each test leaves the first deployment behind.
+In a namespace of its own, deployed by what `sagaproof cluster up` calls. What fails leaves the last good one behind.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ patches:
     patch: |
       - {{op: remove, path: /spec/ports/0/nodePort}}
       - {{op: replace, path: /spec/type, value: ClusterIP}}
+"""
+QUIET = """\
+configMapGenerator:
+  - {name: services, behavior: merge, literals: [LOG_LEVEL=WARNING]}
 """
 NOWHERE = """\
 images: [{name: sagaproof/services, newTag: nowhere}]
@@ -99,6 +103,19 @@ def deployed(rendered: Rendered) -> Iterator[Cluster]:
         cluster.down()
 
 
+@pytest.fixture(scope="module")
+def updated(deployed: Cluster, rendered: Rendered) -> Cluster:
+    """With a change that went well, so that this is the last good deployment, and not the first one."""
+    before = specs(deployed)
+    [old] = settings(deployed)
+    assert f"gone {old}" in changes(deployed, rendered(QUIET))
+    deploy(deployed, rendered(QUIET), print, UP_WITHIN_S)
+    assert specs(deployed) != before
+    assert len(settings(deployed)) == 1
+    assert settings(deployed) != [old]
+    return deployed
+
+
 def test_a_second_deployment_of_the_same_changes_nothing(deployed: Cluster, rendered: Rendered) -> None:
     before = pods(deployed)
     assert changes(deployed, rendered("")) == ["nothing is to be changed"]
@@ -126,6 +143,15 @@ def test_what_the_server_refuses_is_named_and_nothing_is_changed(deployed: Clust
     assert specs(deployed) == before
 
 
+def test_what_has_to_be_migrated_is_migrated_before_the_new_version_starts(updated: Cluster) -> None:
+    done = updated.kubectl("get", "job", "databases", "--output", "jsonpath={.status.completionTime}")
+    ours = ("--selector", "app.kubernetes.io/component=service")
+    each = "jsonpath={.items[*].metadata.creationTimestamp}"
+    started = updated.kubectl("get", "pods", *ours, "--output", each).split()
+    assert len(started) == 14
+    assert done <= min(started)
+
+
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
@@ -136,36 +162,40 @@ def test_what_the_server_refuses_is_named_and_nothing_is_changed(deployed: Clust
     ids=["an-image-that-is-nowhere", "a-setting-that-no-service-starts-with", "a-broker-that-does-not-start"],
 )
 def test_a_deployment_that_does_not_come_up_is_taken_back_by_itself(
-    deployed: Cluster, rendered: Rendered, broken: str, why: str
+    updated: Cluster, rendered: Rendered, broken: str, why: str
 ) -> None:
-    before = specs(deployed)
+    before = specs(updated)
     with pytest.raises(CommandError, match=why) as failed:
-        deploy(deployed, rendered(broken), print, UP_WITHIN_S)
+        deploy(updated, rendered(broken), print, UP_WITHIN_S)
     assert "; rolled back to the deployment of " in failed.value.line
     assert "which serves: order " in failed.value.line
-    left = [line for line in changes(deployed, rendered("")) if not line.startswith("again Job/")]
+    left = [line for line in changes(updated, rendered(QUIET)) if not line.startswith("again Job/")]
     assert left in ([], ["nothing is to be changed"])
-    assert specs(deployed) == before
-    assert smoke.order(deployed)
+    assert specs(updated) == before
+    assert smoke.order(updated)
 
 
-def test_after_all_of_it_the_history_is_right_and_an_order_can_be_explained(deployed: Cluster) -> None:
-    smoked = smoke.order(deployed)
+def test_after_all_of_it_the_history_is_right_and_an_order_can_be_explained(updated: Cluster) -> None:
+    smoked = smoke.order(updated)
     assert smoked is not None
-    assert cli_check.checked_inside(deployed).counts == dict.fromkeys(CHECKS, 0)
-    story = cli_check.explained_inside(deployed, smoked.order_id)
+    assert cli_check.checked_inside(updated).counts == dict.fromkeys(CHECKS, 0)
+    story = cli_check.explained_inside(updated, smoked.order_id)
     assert f"order {smoked.order_id}: COMPLETED" in story
     assert "No violation." in story
 
 
-def pods(deployed: Cluster) -> set[str]:
-    return set(deployed.kubectl("get", "pods", "--output", "jsonpath={.items[*].metadata.uid}").split())
+def settings(shop: Cluster) -> list[str]:
+    """The services' ConfigMaps, whose names change with what is in them."""
+    names = shop.kubectl("get", "configmaps", "--output", "jsonpath={.items[*].metadata.name}").split()
+    return [f"ConfigMap/{name}" for name in names if name.startswith("services-")]
 
 
-def specs(deployed: Cluster) -> dict[str, str]:
+def pods(shop: Cluster) -> set[str]:
+    return set(shop.kubectl("get", "pods", "--output", "jsonpath={.items[*].metadata.uid}").split())
+
+
+def specs(shop: Cluster) -> dict[str, str]:
     """What the pods of each workload are made from."""
     line = "{.metadata.name} {.spec.replicas} {.spec.template.spec}"
-    said = deployed.kubectl(
-        "get", "statefulsets,deployments", "--output", f"jsonpath={{range .items[*]}}{line}\n{{end}}"
-    )
+    said = shop.kubectl("get", "statefulsets,deployments", "--output", f"jsonpath={{range .items[*]}}{line}\n{{end}}")
     return dict(each.split(" ", 1) for each in said.strip().splitlines())  # pyright: ignore[reportReturnType]

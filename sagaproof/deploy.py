@@ -58,6 +58,11 @@ def deploy(
                 error.line, [*error.details, "nothing was rolled back: see sagaproof cluster status"]
             ) from None
         raise CommandError(before.bring_back(error, say, timeout_s), error.details) from None
+    gone, left = dropped(cluster, wanted)
+    if gone:
+        cluster.kubectl("delete", "--ignore-not-found", "-f", "-", given=of.text(gone))
+    for each in left:
+        say(f"{name_of(each)} is no longer wanted, and was left, as it may hold data")
     _remember(cluster, wanted)
 
 
@@ -83,7 +88,16 @@ def changes(cluster: Cluster, wanted: Sequence[Manifest]) -> list[str]:
     found = cluster.kubectl("diff", "--server-side", "--force-conflicts", "-f", "-", given=others, fine=(0, 1))
     lines = [line for chunk in re.split(r"^diff .*\n", found, flags=re.MULTILINE)[1:] for line in shown(chunk)]
     lines += [f"again {name_of(job)}" for job in jobs_due(cluster, wanted)]
+    lines += [f"gone {name_of(each)}" for each in dropped(cluster, wanted)[0]]
     return lines or ["nothing is to be changed"]
+
+
+def dropped(cluster: Cluster, wanted: Sequence[Manifest]) -> tuple[list[Manifest], list[Manifest]]:
+    """What the last deployment that went well had and these have not: what is deleted, and what may hold data."""
+    record = _record(cluster)
+    names = of.names(wanted)
+    absent = [each for each in _manifests_of(record) if name_of(each) not in names] if record else []
+    return [each for each in absent if not of.may_hold_data(each)], list(filter(of.may_hold_data, absent))
 
 
 def shown(chunk: str) -> list[str]:
@@ -146,8 +160,7 @@ class _Before:
         self._cluster = cluster
         self._there = of.names(there(cluster, wanted))
         self._wanted = wanted
-        found = cluster.kubectl("get", "secret", RECORD, "--ignore-not-found", "--output", "json")
-        self._record = of.read(found)[0] if found.strip() else None
+        self._record = _record(cluster)
 
     def bring_back(self, why: CommandError, say: Say, timeout_s: float) -> str:
         """What came of it, as the line of the error that led to it."""
@@ -169,7 +182,7 @@ class _Before:
     def _apply_again(self, say: Say, timeout_s: float) -> None:
         """All but the Jobs: what was migrated stays so, and suits the version before."""
         assert self._record is not None
-        before = [each for each in of.read(_manifests_of(self._record)) if not of.is_job(each)]
+        before = [each for each in _manifests_of(self._record) if not of.is_job(each)]
         self._cluster.apply(of.text(before))
         Rollout(self._cluster, _to_wait_for(before), say, replace_broken=True).wait(timeout_s)
         known = self._there | of.names(before)
@@ -195,8 +208,14 @@ def _remember(cluster: Cluster, wanted: Sequence[Manifest]) -> None:
     cluster.apply(of.text([record]))
 
 
-def _manifests_of(record: Manifest) -> str:
-    return base64.b64decode(record["data"]["manifests"]).decode()
+def _record(cluster: Cluster) -> Manifest | None:
+    """Of the last deployment that went well."""
+    found = cluster.kubectl("get", "secret", RECORD, "--ignore-not-found", "--output", "json")
+    return of.read(found)[0] if found.strip() else None
+
+
+def _manifests_of(record: Manifest) -> list[Manifest]:
+    return of.read(base64.b64decode(record["data"]["manifests"]).decode())
 
 
 def _tell(smoked: smoke.Smoked | None, say: Say) -> None:

@@ -20,6 +20,11 @@ PLACEHOLDER = "registry.invalid/"
 """Of an overlay in which the images are still to be named."""
 SHOP = ("service", "gateway")
 """Components whose pods want the newest tables and topics."""
+OF_DATA = {
+    *("Namespace", "Secret", "ExternalSecret", "PersistentVolumeClaim", "StorageClass"),
+    *("Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser", "Cluster", "Database"),
+}
+"""Kinds that are not deleted because an overlay has them no longer. The same goes for StatefulSets beside the shop."""
 
 
 def render(folder: Path, images: Mapping[str, str] | None = None) -> list[Manifest]:
@@ -78,6 +83,11 @@ def is_workload(manifest: Manifest) -> bool:
 def is_shop(manifest: Manifest) -> bool:
     """Whether its pods are the services' or the gateway's, and not what those stand on."""
     return is_workload(manifest) and manifest["metadata"]["labels"].get("app.kubernetes.io/component") in SHOP
+
+
+def may_hold_data(manifest: Manifest) -> bool:
+    """Whether something could be lost with it."""
+    return manifest["kind"] in OF_DATA or (manifest["kind"] == "StatefulSet" and not is_shop(manifest))
 
 
 def moved(manifest: Manifest, namespace: str = "", suffix: str = "") -> Manifest:

@@ -33,6 +33,13 @@ def test_published_images_take_the_place_of_an_overlays_own_and_no_other_image_c
     }
 
 
+def test_nothing_that_may_hold_data_is_deleted_because_an_overlay_has_it_no_longer() -> None:
+    found = manifests.render(OVERLAYS / "plain")
+    deleted = [name_of(each) for each in found if not manifests.may_hold_data(each)]
+    assert {"StatefulSet/order", "Deployment/gateway", "Service/kafka"} <= set(deleted)
+    assert not {"StatefulSet/kafka", "StatefulSet/postgres", "Namespace/sagaproof"} & set(deleted)
+
+
 def test_an_overlay_whose_images_are_still_to_be_named_is_not_deployed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cluster", "up", "eks"]) == 1
     said = capsys.readouterr().err
