@@ -8,8 +8,10 @@ connections never take. Data survives `kill -9`; a broker that is started again 
 from __future__ import annotations
 
 import base64
+import shutil
 import subprocess
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,6 +125,23 @@ class Broker:
             self._format()
 
     def _format(self) -> None:
+        """What Kafka's own tool writes is kept, but for the ids the same for each: that saves a JVM, a third of a start's CPU."""
+        log, kept = self.folder / "log", jars.folder(self.home).parent / "formatted.checkpoint"
+        if not kept.exists():
+            self._format_by_tool()
+            with suppress(OSError):  # a folder for all users may be closed to this one
+                fresh = kept.with_suffix(f".{uuid.uuid4()}")
+                shutil.copyfile(log / "bootstrap.checkpoint", fresh)
+                fresh.replace(kept)
+            return
+        log.mkdir(exist_ok=True)
+        shutil.copyfile(kept, log / "bootstrap.checkpoint")
+        meta = {"version": "1", "node.id": _CONFIG["node.id"], "cluster.id": _new_id(), "directory.id": _new_id()}
+        fresh = log / "meta.properties.new"
+        fresh.write_text("".join(f"{key}={value}\n" for key, value in meta.items()))
+        fresh.rename(log / "meta.properties")
+
+    def _format_by_tool(self) -> None:
         tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", _new_id(), "-c", "server.properties"]
         done = subprocess.run(
             [*_java(self.home), *tool],

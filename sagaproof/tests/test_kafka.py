@@ -81,6 +81,17 @@ def test_a_formatting_that_was_cut_off_is_done_again(running: RunningBroker, tmp
     cut_off.stop()
 
 
+def test_each_storage_is_formatted_alike_and_has_ids_of_its_own(running: RunningBroker, tmp_path: Path) -> None:
+    logs = [tmp_path / "first" / "log", tmp_path / "second" / "log"]
+    for log in logs:
+        Broker(log.parent, running.spec.home, *free_ports(2)).prepare()
+    first, second = ((log / "meta.properties").read_text().split() for log in logs)
+    assert len(set(first) & set(second)) == len({"version=1", "node.id=1"})
+    assert (
+        logs[0].joinpath("bootstrap.checkpoint").read_bytes() == logs[1].joinpath("bootstrap.checkpoint").read_bytes()
+    )
+
+
 def test_a_broker_that_cannot_start_shows_the_end_of_its_log(running: RunningBroker, tmp_path: Path) -> None:
     taken = Broker(tmp_path, running.spec.home, running.spec.port, free_ports(1)[0])
     with pytest.raises(KafkaError, match="in use"):
