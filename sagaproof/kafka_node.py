@@ -125,7 +125,7 @@ class Broker:
             self._format()
 
     def _format(self) -> None:
-        """What Kafka's own tool writes is kept, but for the ids the same for each: that saves a JVM, a third of a start's CPU."""
+        """What Kafka's tool writes is kept, as but for the ids it is the same for each: that saves a JVM."""
         log, kept = self.folder / "log", jars.folder(self.home).parent / "formatted.checkpoint"
         if not kept.exists():
             self._format_by_tool()
