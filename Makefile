@@ -11,6 +11,9 @@ SEED ?= 1
 SIDE_BY_SIDE := -n 3 --dist loadscope --no-loadscope-reorder
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
+# Tests start hundreds of processes: what these compile is kept, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run stop logs demo bench bench-console pictures compare test-order test-status test-inventory health-check \
 	test test-console test-unit test-integration test-e2e simulate explore mutants prove e2e lint setup setup-dev gen lock clean

@@ -85,11 +85,14 @@ def build(web: Path, npm: Sequence[str], scratch: Path) -> int:
     return sum(path.stat().st_size for path in (web / "dist").rglob("*") if path.is_file())
 
 
-def give_up(web: Path) -> None:
-    """Notes that it could not be built from what is there now, so that it is not tried again each time."""
-    shutil.rmtree(web / "dist", ignore_errors=True)
-    (web / "dist").mkdir()
+def give_up(web: Path) -> bool:
+    """Notes that it could not be built from what is there now, so that it is not tried again each time.
+
+    An older build stays; whether there is one.
+    """
+    (web / "dist").mkdir(exist_ok=True)
     (web / "dist" / ".stamp").write_text(key(web))
+    return (web / "dist" / "index.html").exists()
 
 
 def _run(command: Sequence[str], folder: Path, node: Path, what: str) -> None:

@@ -78,8 +78,10 @@ def _running(cluster: Cluster, pod: dict[str, Any]) -> Generator[Iterator[str]]:
         command = cluster.command("logs", "--follow", name)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None
-            yield (line.rstrip("\n") for line in process.stdout)
-            process.terminate()
+            try:
+                yield (line.rstrip("\n") for line in process.stdout)
+            finally:
+                process.terminate()
     finally:
         cluster.kubectl("delete", "pod", name, "--ignore-not-found", "--wait=false")
 
@@ -106,9 +108,7 @@ def pod(service: dict[str, Any], asked: Asked) -> dict[str, Any]:
         {"name": "KAFKA_SASL_PASSWORD", "valueFrom": password},
     ]
     reader = {
-        **{
-            name: container[name] for name in ("image", "imagePullPolicy", "envFrom", "securityContext", "volumeMounts")
-        },
+        **{name: container[name] for name in OF_SERVICES},
         "name": "check",
         "args": ["e2e.live", msgspec.json.encode(asked).decode()],
         "env": user,

@@ -291,7 +291,7 @@ def fetch_jars(home: Path) -> None:
 
 
 def build_console() -> None:
-    """web/dist. Where it cannot be built, the shop runs without it, and it is not tried again until web/ changes."""
+    """web/dist. Where it cannot be built, it stays as it was, and it is not tried again until web/ changes."""
     progress = Progress("Console")
     try:
         npm = console_build.npm_of_this_machine()
@@ -303,8 +303,8 @@ def build_console() -> None:
         size = console_build.build(WEB, npm, TOOLS / "web")
         progress.done(f"built, {size / 1e6:.1f} MB")
     except (SetupError, console_build.ConsoleError) as error:
-        console_build.give_up(WEB)
-        progress.done(f"not built, the shop runs without it ({error}); to try again: rm -r web/dist, make setup")
+        what = "with an older one" if console_build.give_up(WEB) else "without it"
+        progress.done(f"not built, the shop runs {what} ({error}); to try again: rm -r web/dist, make setup")
 
 
 def class_cache(home: Path) -> Path:

@@ -46,7 +46,15 @@ def test_a_failed_build_says_why_in_one_line_and_leaves_what_was_there(web: Path
 
 def test_what_cannot_be_built_is_not_tried_again_until_it_changes(web: Path) -> None:
     assert console_build.stamp(web) != console_build.key(web)
-    console_build.give_up(web)
+    assert not console_build.give_up(web)
     assert console_build.stamp(web) == console_build.key(web)
     (web / "index.html").write_text("changed")
     assert console_build.stamp(web) != console_build.key(web)
+
+
+def test_an_older_build_stays_where_a_new_one_fails(web: Path) -> None:
+    (web / "dist").mkdir()
+    (web / "dist" / "index.html").write_text("older")
+    assert console_build.give_up(web)
+    assert (web / "dist" / "index.html").read_text() == "older"
+    assert console_build.stamp(web) == console_build.key(web)

@@ -40,7 +40,9 @@ def _check_revision(url: str) -> None:
         raise DatabaseError(f"cannot open the database {shown}: {' '.join(str(error.orig).split())}") from error
     except exc.ProgrammingError as error:
         raise DatabaseError(_not_migrated(shown, "never")) from error
-    if str(found) < REVISION:  # a later one suits this version too: see docs/decisions/0023
+    if found is None:
+        raise DatabaseError(_not_migrated(shown, "never"))
+    if found < REVISION:  # a later one suits this version too: see docs/decisions/0023
         raise DatabaseError(_not_migrated(shown, f"to {found}"))
 
 

@@ -83,6 +83,13 @@ def test_a_service_does_not_open_a_database_of_an_earlier_version(empty: Empty, 
 
 
 @EMPTY
+def test_a_service_does_not_open_a_database_whose_migrations_were_all_taken_back(empty: Empty, tmp_path: Path) -> None:
+    url = migrated_to(None, empty(tmp_path))
+    with pytest.raises(DatabaseError, match="was migrated never, and 0001 is needed: "):
+        open_store(url)
+
+
+@EMPTY
 def test_a_database_that_a_later_version_has_migrated_serves_this_one_as_it_is(empty: Empty, tmp_path: Path) -> None:
     """As after a rollback: the tables stay, and suit the version before."""
     url = migrated_to("9999", empty(tmp_path))
@@ -92,11 +99,13 @@ def test_a_database_that_a_later_version_has_migrated_serves_this_one_as_it_is(e
     open_store(url).close()
 
 
-def migrated_to(revision: str, url: str) -> str:
-    """The same address, of a database with the tables of this version that says it has those of another."""
+def migrated_to(revision: str | None, url: str) -> str:
+    """The same address, of a database with the tables of this version that says it has those of another, or of none."""
     migrate(url)
     with sa.create_engine(engine_url(url), poolclass=sa.NullPool).begin() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        connection.execute(sa.text("DELETE FROM alembic_version"))
+        if revision:
+            connection.execute(sa.text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
     return url
 
 

@@ -83,7 +83,7 @@ def tell(kafka: RunningBroker, count: int, stop: threading.Event | None = None) 
             producer.produce(saga.TOPIC_OF[type(event)], value, key, headers=list(headers))
         producer.poll(0)
         if stop:
-            stop.wait(0.01)  # about 600 events a second at most
+            stop.wait(0.05)  # 120 events a second at most
     assert producer.flush(30) == 0
     return order_ids
 
