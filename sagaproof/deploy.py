@@ -59,11 +59,11 @@ def deploy(
             ) from None
         raise CommandError(before.bring_back(error, say, timeout_s), error.details) from None
     gone, left = dropped(cluster, wanted)
-    if gone:
-        cluster.kubectl("delete", "--ignore-not-found", "-f", "-", given=of.text(gone))
+    _remember(cluster, wanted)  # first: what cannot be deleted does not make it a worse one to come back to
     for each in left:
         say(f"{name_of(each)} is no longer wanted, and was left, as it may hold data")
-    _remember(cluster, wanted)
+    if gone:
+        cluster.kubectl("delete", "--ignore-not-found", "-f", "-", given=of.text(gone))
 
 
 def refuse_what_the_server_refuses(cluster: Cluster, wanted: Sequence[Manifest]) -> None:

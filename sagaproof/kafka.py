@@ -87,4 +87,4 @@ def broker(folder: Path, *, topics: Iterable[TopicSpec] = (), home: Path | None 
             create_topics(running.bootstrap_servers, wanted)
         yield running
     finally:
-        running.kill()  # its folder stays as after a crash, which costs nothing to wait for
+        running.kill()  # nothing to wait for: its folder is good after a crash too

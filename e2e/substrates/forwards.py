@@ -23,11 +23,11 @@ ENDS_WITHIN_S = 5.0
 NAME_LABEL = "app.kubernetes.io/name"
 
 
-class _Life(NamedTuple):
-    """Of a pod's container."""
+class Life(NamedTuple):
+    """Of a pod's containers, by their ids."""
 
     pod: str
-    container: str
+    containers: frozenset[str]
     is_ready: bool
 
 
@@ -37,7 +37,7 @@ class Forwards:
     def __init__(self, cluster: Cluster, socket: Path) -> None:
         self._cluster = cluster
         self._ending = threading.Event()
-        self._lives: Mapping[str, _Life] = {}
+        self._lives: Mapping[str, Life] = {}
         self._threads: list[threading.Thread] = []
         self._proxy = cluster.command("proxy", f"--unix-socket={socket}")
         base_url = f"http://localhost/api/v1/namespaces/{cluster.namespace}"
@@ -82,7 +82,7 @@ class Forwards:
     def _look(self) -> None:
         while not self._ending.wait(LOOK_EVERY_S):
             if pods := self.pods():
-                self._lives = dict(_lives(pods))
+                self._lives = dict(lives(pods))
 
     def _keep(self, name: str, ports: Sequence[str]) -> None:
         """One whose container has ended, or was not there yet, may take connections for ever, and lead nowhere."""
@@ -93,18 +93,19 @@ class Forwards:
             with _process(self._cluster.command("port-forward", f"pod/{life.pod}", *ports)) as process:
                 while process.poll() is None and not self._ending.wait(AGAIN_S):
                     now = self._lives.get(name)
-                    if now is None or now.container != life.container:
+                    if now is None or now.containers != life.containers:
                         break
 
 
-def _lives(pods: Sequence[Mapping[str, Any]]) -> Sequence[tuple[str, _Life]]:
+def lives(pods: Sequence[Mapping[str, Any]]) -> Sequence[tuple[str, Life]]:
     """By the name of the pod, and by what its label says; who is ready comes last."""
-    found: list[tuple[str, _Life]] = []
+    found: list[tuple[str, Life]] = []
     for pod in pods:
         metadata, status = pod["metadata"], pod["status"]
         if "deletionTimestamp" not in metadata and (containers := status.get("containerStatuses")):
-            life = _Life(metadata["name"], containers[0].get("containerID", ""), containers[0]["ready"])
-            found += [(metadata["name"], life), (metadata["labels"][NAME_LABEL], life)]
+            ids = frozenset(each.get("containerID", "") for each in containers)
+            life = Life(metadata["name"], ids, all(each["ready"] for each in containers))
+            found += [(metadata["name"], life), (metadata.get("labels", {}).get(NAME_LABEL, ""), life)]
     return sorted(found, key=lambda each: each[1].is_ready)
 
 
