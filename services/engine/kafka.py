@@ -19,6 +19,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from services.engine.mailbox import Mailbox
 from services.engine.messages import Record, encode_headers
+from services.engine.partitions import partition_of
 from services.engine.retry import TransientError
 from services.engine.store import StoredEvent
 
@@ -40,6 +41,8 @@ JOIN_AGAIN_AFTER_S = 60.0
 another has its name: then the two fence each other until the one that was here first is refused for a second time."""
 DELIVERY_TIMEOUT_MS = 10_000
 FLUSH_SLICE_S = 1.0
+METADATA_WITHIN_S = 1.0
+PARTITION_UA = -1
 CLOSE_WITHIN_S = 5.0
 RECORD_MAX_BYTES = 4_000_000
 """More than the dead-letter topics take, which take more than any domain topic does."""
@@ -71,6 +74,7 @@ class KafkaPublisher:
             "logger": LIBRDKAFKA_LOG,
         }
         self._producer = Producer(self._config)
+        self._partitions: dict[str, int] = {}
 
     def publish(
         self, events: Sequence[StoredEvent], halfway: Callable[[], None] | None
@@ -89,6 +93,7 @@ class KafkaPublisher:
             failures.append(error.args[0])
         if not failures:
             return acknowledged, None
+        self._partitions.clear()  # a topic may be another one by now
         self._producer.purge()
         self._producer.flush(FLUSH_SLICE_S)
         if any(failure.fatal() for failure in failures):
@@ -114,12 +119,27 @@ class KafkaPublisher:
         while True:
             try:
                 self._producer.produce(
-                    event.topic, event.payload, event.key.encode(), headers=headers, on_delivery=on_delivery
+                    event.topic,
+                    event.payload,
+                    event.key.encode(),
+                    self._partition(event.topic, event.key),
+                    headers=headers,
+                    on_delivery=on_delivery,
                 )
                 return
             except BufferError:  # the local queue is full
                 self._producer.poll(FLUSH_SLICE_S)
                 self._on_progress()
+
+    def _partition(self, topic: str, key: str) -> int:
+        """librdkafka's own choice where the topic is not there: it then says so."""
+        count = self._partitions.get(topic)
+        if count is None:
+            count = len(self._producer.list_topics(topic, METADATA_WITHIN_S).topics[topic].partitions)
+            if not count:
+                return PARTITION_UA
+            self._partitions[topic] = count
+        return partition_of(key, count)
 
     def _flush(self, failures: list[KafkaError]) -> None:
         while self._producer.flush(FLUSH_SLICE_S) and not failures:
