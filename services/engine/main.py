@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import grpc
+import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from shop.admin.v1 import service_pb2 as admin_pb2
@@ -87,7 +88,7 @@ def main(cls: type[E_], build: Callable[[E_], Service]) -> None:
     given = settings.read(cls)
     service = build(given)
     logs.set_up(service.participant.name, given.instance, given.log_level)
-    problem = asyncio.run(_serve(given, service))
+    problem = uvloop.run(_serve(given, service))
     if problem:
         log.critical(problem)
         sys.exit(f"{service.participant.name}: {problem}")
