@@ -153,6 +153,12 @@ def commands_on(received: Received) -> list[Proto]:
     return [translate(received) for translate in _TRANSLATIONS.get(type(received.body), ())]
 
 
+def unhurried(participant: str) -> frozenset[str]:
+    """What comes to a participant and asks for no answer: no order waits for it. Full names, in both modes."""
+    rows = [row for row in SAGA if row.participant == participant and not row.answers]
+    return frozenset(full_name(cls) for row in rows for cls in (row.event, row.command))
+
+
 def topics_of(consumes: Mapping[str, Translation]) -> list[str]:
     """The topics on which those events come, sorted."""
     return sorted({PUBLIC[name] for name in consumes})

@@ -11,7 +11,7 @@ Out: idempotent, acks=all; after a failed delivery everything that was not sent 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -27,6 +27,8 @@ POLL_S = 0.5
 """How long a poll waits: it answers at once when there is data, so a long wait only saves idle work."""
 POLL_MAX = 500
 FETCH_WAIT_S = 0.5
+UNHURRIED_S = 0.1
+"""How long a record waits for one that is urgent, about."""
 PATIENT_BYTES = 500_000
 """As soon as so much is there, the broker answers even one who has patience."""
 BUSY_WAIT_S = 0.5
@@ -155,6 +157,8 @@ class KafkaIntake:
 
     on_assign: called when partitions came: rows that an earlier owner left unpublished may be ours to send
     patience_s: how long the broker may gather records before it answers; 0: it answers at once
+    urgent: the type headers of records that the loop is woken for; others wait for one of these, some 100 ms at most.
+        None: all are
     on_fatal:  called with a sentence when consuming cannot go on: another has this instance's name, for example
     """
 
@@ -168,11 +172,14 @@ class KafkaIntake:
         on_assign: Callable[[], None],
         on_fatal: Callable[[str], None],
         patience_s: float = 0.0,
+        urgent: Collection[bytes | None] | None = None,
     ) -> None:
         self._topics = list(topics)
         self._mailbox = mailbox
         self._on_assign = on_assign
         self._on_fatal = on_fatal
+        self._urgent = urgent
+        self._hurry_at_s: float | None = None
         self._stopping = threading.Event()
         self._all_done = threading.Event()
         self._joined = threading.Event()
@@ -278,13 +285,24 @@ class KafkaIntake:
         if not room:
             self._stay_away()
             return
-        first = self._consumer.poll(POLL_S)
-        if first is None:
-            return
-        messages = [first, *self._consumer.consume(POLL_MAX - 1, timeout=0)]
+        first = self._consumer.poll(POLL_S if self._hurry_at_s is None else UNHURRIED_S)
+        messages = [] if first is None else [first, *self._consumer.consume(POLL_MAX - 1, timeout=0)]
         records = [record_of(message) for message in messages if self._is_record(message)]
-        if records:
-            self._mailbox.put_records(records)
+        if records or self._hurry_at_s is not None:
+            self._put(records)
+
+    def _put(self, records: list[Record]) -> None:
+        """Wakes the loop, unless all that waits can wait longer."""
+        now_s = time.monotonic()
+        if self._hurry_at_s is None:
+            self._hurry_at_s = now_s + UNHURRIED_S
+        urgent = now_s >= self._hurry_at_s or any(map(self._is_urgent, records))
+        self._mailbox.put_records(records, urgent=urgent)
+        if urgent:
+            self._hurry_at_s = None
+
+    def _is_urgent(self, record: Record) -> bool:
+        return self._urgent is None or record.headers.get("ce_type") in self._urgent
 
     def _stay_away(self) -> None:
         """Polls without taking, so that the group keeps us, until there is room."""

@@ -210,6 +210,7 @@ class _Parts:
             on_assign=lambda: self.runner.sweep_soon(),  # noqa: PLW0108 the runner is made after
             on_fatal=end,
             patience_s=participant.patience_s,
+            urgent=participant.urgent_headers,
         )
         self.runner = Runner(
             engine, self.mailbox, self.intake, self.store, self.health, given.inbox_keep_s, self.stopping, end

@@ -155,6 +155,7 @@ class Participant:
     about:    command -> what its log lines carry, for example the order's id
     indexes:  of a read model: state -> the rows of its indexes; the engine keeps them in step with the state
     keeps_log: of a read model: whether every event that it handles is kept in its event log
+    unhurried: of `consumes`, those that nobody waits for: they are handled with what comes next, or some 100 ms later
     patience_s: how long its records may wait for others, so that they come together; 0 for all that an ending waits for
     """
 
@@ -170,6 +171,7 @@ class Participant:
     indexes: Callable[[Any], Iterable[IndexRow]] | None = None
     keeps_log: bool = False
     group: str = ""
+    unhurried: frozenset[str] = frozenset()
     patience_s: float = 0.0
 
     @property
@@ -180,6 +182,11 @@ class Participant:
     def consumes_by_header(self) -> Mapping[bytes | None, tuple[str, type[Proto], Callable[[Received], Any]]]:
         """What a record's type header means: full name of the type, its class, its translation."""
         return {name.encode(): (name, cls, translate) for name, (cls, translate) in self.consumes.items()}
+
+    @cached_property
+    def urgent_headers(self) -> frozenset[bytes | None]:
+        """The type headers of records that have to be handled at once."""
+        return frozenset(name.encode() for name in self.consumes if name not in self.unhurried)
 
     @cached_property
     def kinds(self) -> Mapping[str, type[State]]:

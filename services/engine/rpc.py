@@ -1,7 +1,8 @@
 """gRPC for the engine: field rules checked at every entry, commands through the loop, refusals as rich statuses."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -23,6 +24,28 @@ P = TypeVar("P", bound=Proto)
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
+Decided = Reply | Refusal | Exception
+
+
+class Asked(NamedTuple):
+    """A command of an RPC: `cause_id` is what the ids of the events that it causes are made of."""
+
+    command: Proto
+    cause_id: str
+    traceparent: str
+
+
+class _Waiting:
+    """Commands that came together: how many are not decided yet, and what was decided of each."""
+
+    __slots__ = ("all_here", "decided", "missing")
+
+    def __init__(self, all_here: asyncio.Future[None], decided: list[Decided]) -> None:
+        self.all_here = all_here
+        self.decided = decided
+        self.missing = 0
+
+
 class Found(NamedTuple, Generic[S]):
     """An entity as an index gives it."""
 
@@ -37,29 +60,49 @@ class Commands:
     def __init__(self, mailbox: Mailbox, store: Store) -> None:
         self._mailbox = mailbox
         self._store = store
+        self._answered: deque[tuple[_Waiting, int, Decided]] = deque()
+        self._told = False
 
-    async def decide(self, command: Proto, cause_id: str, traceparent: str) -> Reply | Refusal | Exception:
-        """Waits until the command's transaction has committed. Raises MailboxFull."""
+    async def decide(self, command: Proto, cause_id: str, traceparent: str) -> Decided:
+        """Waits until the command's transaction has committed; MailboxFull where it was not taken."""
+        return (await self.decide_all([Asked(command, cause_id, traceparent)]))[0]
+
+    async def decide_all(self, asked: Sequence[Asked]) -> list[Decided]:
+        """Waits until the transactions of all have committed; MailboxFull for each that was not taken."""
         loop = asyncio.get_running_loop()
-        decided: asyncio.Future[Reply | Refusal | Exception] = loop.create_future()
+        waiting = _Waiting(loop.create_future(), [MailboxFull()] * len(asked))
+        messages = [
+            Message(cause_id, command, type_name(command), traceparent, answer=partial(self._answer, loop, waiting, n))
+            for n, (command, cause_id, traceparent) in enumerate(asked)
+        ]
+        # Until this coroutine waits, no answer is handed over: they are, on this thread.
+        waiting.missing = self._mailbox.put_commands(messages)
+        if waiting.missing:
+            await waiting.all_here
+        return waiting.decided
 
-        def set_result(result: Reply | Refusal | Exception) -> None:
-            if not decided.done():  # the caller may have given up
-                decided.set_result(result)
+    def _answer(self, loop: asyncio.AbstractEventLoop, waiting: _Waiting, n: int, decided: Decided) -> None:
+        """On the thread of the engine's loop: one wake-up for all answers of a batch, or of several."""
+        self._answered.append((waiting, n, decided))
+        if not self._told:
+            self._told = True
+            loop.call_soon_threadsafe(self._hand_over)
 
-        def answer(result: Reply | Refusal | Exception) -> None:
-            loop.call_soon_threadsafe(set_result, result)
-
-        self._mailbox.put_command(Message(cause_id, command, type_name(command), traceparent, answer=answer))
-        return await decided
+    def _hand_over(self) -> None:
+        self._told = False  # before looking: what comes from now on tells again
+        while self._answered:
+            waiting, n, decided = self._answered.popleft()
+            waiting.decided[n] = decided
+            waiting.missing -= 1
+            if not waiting.missing and not waiting.all_here.done():  # the caller may have given up
+                waiting.all_here.set_result(None)
 
     async def execute(self, command: Proto, cause_id: str, reply: type[P], context: Context) -> P:
         """The reply to a command; ends the RPC with a status where it is refused."""
-        try:
-            result = await self.decide(command, cause_id, traceparent(context))
-        except MailboxFull as error:
-            return await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+        result = await self.decide(command, cause_id, traceparent(context))
         match result:
+            case MailboxFull():
+                return await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(result))
             case Reply():
                 assert isinstance(result.body, reply)
                 return result.body

@@ -16,11 +16,13 @@ from services.engine.store import Store
 IDLE_S = 1.0
 MARK_AFTER_S = 0.05
 """Idle for so long, what was published is marked; under load the next batch does it."""
-PACE_S = 0.005
+PACE_S = 0.01
+ANSWERING_PACE_S = 0.02
 BUSY_FROM = 16
-BUSY_PACE_S = 0.02
-"""Batches begin at least PACE_S apart, and BUSY_PACE_S behind one of BUSY_FROM messages and more. So they grow with the
-load, and each batch costs a transaction, a request to the broker for every partition, and its answers to all consumers.
+BUSY_PACE_S = 0.05
+"""Batches begin at least PACE_S apart; ANSWERING_PACE_S behind one that answered clients; BUSY_PACE_S behind one of
+BUSY_FROM messages and more, none of them a client's. So they grow with the load, and each costs a transaction, requests
+to the broker, and its answers to all who read.
 """
 SWEEP_EVERY_S = 5.0
 PRUNE_MAX = 5000
@@ -102,7 +104,7 @@ class Runner:
             self._intake.done(records)
         self._done.set()
         if handled:
-            pace_s = BUSY_PACE_S if handled >= BUSY_FROM else PACE_S
+            pace_s = ANSWERING_PACE_S if commands else BUSY_PACE_S if handled >= BUSY_FROM else PACE_S
             self._stopping.wait(max(0.0, began_s + pace_s - time.monotonic()))
         if time.monotonic() >= self._sweep_at_s:
             self._sweep_at_s = time.monotonic() + SWEEP_EVERY_S

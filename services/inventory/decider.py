@@ -295,6 +295,7 @@ def participant(catalogue: Catalogue, mode: saga.Mode = "choreographed") -> Part
         },
         states=(Reservation, Stock, Restocked),
         public=saga.PUBLIC,
+        unhurried=saga.unhurried("inventory"),
         at_start=(OpenStock(product_ids),),
         about=saga.about,
     )

@@ -1,6 +1,5 @@
 """The order service: `python -m services.order`."""
 
-import asyncio
 import time
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from services import catalogue
 from services.engine.mailbox import MailboxFull
 from services.engine.main import Service, main
 from services.engine.participant import Refusal, Reply
-from services.engine.rpc import Commands, Context, traceparent
+from services.engine.rpc import Asked, Commands, Context, Decided, traceparent
 from services.engine.settings import EngineSettings
 from services.order import metrics
 from services.order.decider import OrderState, Policy, participant
@@ -37,26 +36,11 @@ class OrderServicer(OrderServiceServicer):
         return await self._commands.execute(request, request.order_id, pb.PlaceOrderResponse, context)
 
     async def PlaceOrders(self, request: pb.PlaceOrdersRequest, context: Context) -> pb.PlaceOrdersResponse:
-        trace = traceparent(context)
-        results = await asyncio.gather(*(self._place(order, trace) for order in request.orders))
-        return pb.PlaceOrdersResponse(results=results)
-
-    async def _place(self, order: pb.PlaceOrderRequest, trace: str) -> pb.PlaceOrderResult:
-        order.accepted_us = time.time_ns() // 1000
-        try:
-            result = await self._commands.decide(order, order.order_id, order.traceparent or trace)
-        except MailboxFull as error:
-            result = Refusal(RESOURCE_EXHAUSTED, str(error))
-        match result:
-            case Reply():
-                assert isinstance(result.body, pb.PlaceOrderResponse)
-                return pb.PlaceOrderResult(accepted=result.body)
-            case Refusal():
-                return pb.PlaceOrderResult(
-                    refused=pb.Refusal(code=result.code, message=result.message, field=result.field)
-                )
-            case Exception():
-                return pb.PlaceOrderResult(refused=pb.Refusal(code=INTERNAL, message=str(result)))
+        trace, now_us = traceparent(context), time.time_ns() // 1000
+        for order in request.orders:
+            order.accepted_us = now_us
+        asked = [Asked(order, order.order_id, order.traceparent or trace) for order in request.orders]
+        return pb.PlaceOrdersResponse(results=map(_result, await self._commands.decide_all(asked)))
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: Context) -> pb.CancelOrderResponse:
         return await self._commands.execute(request, request.order_id, pb.CancelOrderResponse, context)
@@ -69,6 +53,20 @@ class OrderServicer(OrderServiceServicer):
         return pb.GetOrderResponse(
             order=Order.FromString(state.order), status=now.status, reason=now.reason, detail=now.detail
         )
+
+
+def _result(decided: Decided) -> pb.PlaceOrderResult:
+    match decided:
+        case Reply():
+            assert isinstance(decided.body, pb.PlaceOrderResponse)
+            return pb.PlaceOrderResult(accepted=decided.body)
+        case Refusal():
+            refused = pb.Refusal(code=decided.code, message=decided.message, field=decided.field)
+        case MailboxFull():
+            refused = pb.Refusal(code=RESOURCE_EXHAUSTED, message=str(decided))
+        case Exception():
+            refused = pb.Refusal(code=INTERNAL, message=str(decided))
+    return pb.PlaceOrderResult(refused=refused)
 
 
 def build(settings: Settings) -> Service:

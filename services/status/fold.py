@@ -230,4 +230,5 @@ def participant() -> Participant:
         about=saga.about,
         indexes=index_rows,
         keeps_log=True,
+        unhurried=frozenset(saga.full_name(cls) for cls in _NOT_OF_ORDERS),
     )

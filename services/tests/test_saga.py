@@ -266,3 +266,10 @@ def test_the_log_lines_of_every_command_name_its_order() -> None:
     assert [saga.about(command_of(row)) for row in SAGA] == [{"order_id": ORDER.order_id}] * len(SAGA)
     assert saga.about(TimerFired(f"order/{ORDER.order_id}", "deadline")) == {"order_id": ORDER.order_id}
     assert saga.about(OpenStock(("product-1",))) == {}
+
+
+def test_only_what_asks_for_no_answer_may_wait_for_others() -> None:
+    waits = {row.event.DESCRIPTOR.name for row in SAGA if saga.full_name(row.event) in saga.unhurried(row.participant)}
+    assert waits == {"Shipped"}
+    assert saga.unhurried("order") == frozenset()
+    assert PARTICIPANTS["inventory"].unhurried == saga.unhurried("inventory")
