@@ -76,7 +76,8 @@ logger.loader.level=warn
 _JVM = (
     "-XX:TieredStopAtLevel=1",
     f"-Xmx{HEAP_MB}m",
-    "-Xms64m",
+    "-Xms112m",
+    "-Xmn64m",
     "-XX:+UseSerialGC",
     "-XX:-UsePerfData",
     "-XX:+ExitOnOutOfMemoryError",

@@ -21,7 +21,7 @@ from services.engine.telemetry import Telemetry
 
 BATCH_MAX = 500
 """Records, commands and timers, each, that one transaction takes; and rows that are published at once."""
-TIMER_TICK_US = 100_000
+TIMER_TICK_US = 250_000
 """Timers that are due are fired together, so often: they are for seconds, and each firing has its price."""
 CONFLICTS_MAX = 3
 """Times that a whole batch is tried again for a taken unique key, before its messages are tried one by one."""

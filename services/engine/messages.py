@@ -200,8 +200,12 @@ def format_time(time_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=256)
 def parse_time(text: bytes) -> int:
-    """Microseconds since 1970 of an RFC 3339 time; Undecodable if it is none."""
+    """Microseconds since 1970 of an RFC 3339 time; Undecodable if it is none.
+
+    All events of one transaction have the same time, so most have been read before.
+    """
     try:
         at = datetime.fromisoformat(text.decode())
     except ValueError as error:

@@ -8,7 +8,7 @@ from shop.notification.v1.events_pb2 import NotificationSent
 from services import saga
 from services.engine.participant import Effect, Event, Handler, Participant, State, States, key
 
-PATIENCE_S = 0.1
+PATIENCE_S = 0.25
 """No order waits for what its user is told."""
 TEXTS = {
     "InventoryConfirmed": "Your order {order_id} is reserved.",
