@@ -23,7 +23,7 @@ from shop.order.v1.service_pb2 import PlaceOrderRequest
 from services import catalogue
 from services.engine.faults import Faults
 from services.engine.loop import Engine
-from services.engine.messages import Message, Record, encode_headers
+from services.engine.messages import Message, Record
 from services.engine.participant import Participant
 from services.engine.retry import Retry, TransientError
 from services.engine.sqlite import SqliteStore
@@ -67,14 +67,7 @@ class Publisher:
     ) -> tuple[list[int], TransientError | None]:
         assert halfway is None, "nothing here injects faults"
         for event in events:
-            headers = encode_headers(
-                message_id=event.message_id,
-                type_name=event.type,
-                source=self._source,
-                time_us=event.time_us,
-                traceparent=event.traceparent,
-                cause_id=event.cause_id,
-            )
+            headers = event.headers(self._source)
             record = Record(event.topic or "", 0, event.seq, event.key.encode(), dict(headers), event.payload)
             for reader in self._readers[record.topic]:
                 reader.append(record)

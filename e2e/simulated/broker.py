@@ -5,7 +5,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from services.engine.messages import Record, encode_headers
+from services.engine.messages import Record
 from services.engine.retry import TransientError
 from services.engine.store import StoredEvent
 from services.topics import TOPICS
@@ -202,14 +202,7 @@ class BrokerPublisher:
 
     def _append(self, event: StoredEvent) -> None:
         assert event.topic is not None
-        headers = encode_headers(
-            message_id=event.message_id,
-            type_name=event.type,
-            source=self._source,
-            time_us=event.time_us,
-            traceparent=event.traceparent,
-            cause_id=event.cause_id,
-        )
+        headers = event.headers(self._source)
         self._broker.append(event.topic, event.key.encode(), dict(headers), event.payload)
 
 

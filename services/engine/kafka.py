@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka import Message as KafkaMessage
 
 from services.engine.mailbox import Mailbox
-from services.engine.messages import Record, encode_headers
+from services.engine.messages import Record
 from services.engine.partitions import partition_of
 from services.engine.retry import TransientError
 from services.engine.store import StoredEvent
@@ -109,14 +109,7 @@ class KafkaPublisher:
             else:
                 failures.append(error)
 
-        headers: Any = encode_headers(
-            message_id=event.message_id,
-            type_name=event.type,
-            source=self._source,
-            time_us=event.time_us,
-            traceparent=event.traceparent,
-            cause_id=event.cause_id,
-        )
+        headers: Any = event.headers(self._source)
         assert event.topic is not None
         while True:
             try:

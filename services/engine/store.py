@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
-from services.engine.messages import Record
+from services.engine.messages import Record, encode_headers
 from services.engine.participant import IndexRow
 
 DeadLetterStatus = Literal["open", "replayed", "discarded"]
@@ -55,6 +55,17 @@ class StoredEvent(NamedTuple):
     traceparent: str
     time_us: int
     published_at_us: int | None
+
+    def headers(self, source: str) -> list[tuple[str, bytes]]:
+        """Those of its record, when `source` publishes it."""
+        return encode_headers(
+            message_id=self.message_id,
+            type_name=self.type,
+            source=source,
+            time_us=self.time_us,
+            traceparent=self.traceparent,
+            cause_id=self.cause_id,
+        )
 
 
 class Timer(NamedTuple):
