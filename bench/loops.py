@@ -95,12 +95,13 @@ class Shop:
         self.cycles: dict[str, int] = defaultdict(int)
         self.profiled, self.profile = profiled, cProfile.Profile()
         self.engines: dict[str, Engine] = {}
+        stopped = threading.Event()
+        stopped.set()  # nothing is tried again
         for participant in self.participants:
             store = SqliteStore(str(folder / f"{participant.name}.sqlite"))
             publisher = self.topics.publisher(participant.name)
-            never = Retry(_Stopped(), lambda _: None)
             self.engines[participant.name] = Engine(
-                participant, store, publisher, Faults(), never, now_us=lambda: self.now_us
+                participant, store, publisher, Faults(), Retry(stopped, lambda _: None), now_us=lambda: self.now_us
             )
             self.engines[participant.name].start()
 
@@ -120,7 +121,7 @@ class Shop:
         return handled
 
     def settle(self, batch: int) -> None:
-        while sum(self.cycle(name, batch) for name in self.engines):
+        while sum(self.cycle(name, batch) for name in self.engines) or any(self.topics.waiting.values()):
             pass
 
     def orders(self, commands: Sequence[Message], batch: int) -> None:
@@ -130,11 +131,6 @@ class Shop:
             self.now_us += round(STEP_S * 1_000_000)
             self.settle(batch)
         self.now_us += 100_000
-
-
-class _Stopped(threading.Event):
-    def is_set(self) -> bool:
-        return True
 
 
 def _command(n: int) -> Message:

@@ -72,7 +72,8 @@ logger.loader.name=org.apache.kafka.image.loader
 logger.loader.level=warn
 """
 # Without the second compiler it starts in 1.8 s instead of 2.5, with half the CPU and 50 MB less, and is no slower over
-# the first 120,000 messages (41 us of CPU for one instead of 50).
+# the first 120,000 messages (41 us of CPU for one instead of 50). With a young space of 21 MB, the default,
+# collecting takes 5 % of its CPU.
 _JVM = (
     "-XX:TieredStopAtLevel=1",
     f"-Xmx{HEAP_MB}m",

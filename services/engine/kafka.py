@@ -127,7 +127,7 @@ class KafkaPublisher:
                 self._on_progress()
 
     def _partition(self, topic: str, key: str) -> int:
-        """librdkafka's own choice where the topic is not there: it then says so."""
+        """Where the topic is not there the choice is left to librdkafka, which says so."""
         count = self._partitions.get(topic)
         if count is None:
             count = len(self._producer.list_topics(topic, METADATA_WITHIN_S).topics[topic].partitions)
